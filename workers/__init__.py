@@ -1,0 +1,1 @@
+"""The compression engine: a library and a command, with no web framework and no database."""

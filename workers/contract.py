@@ -1,0 +1,56 @@
+"""The input contract: what goes into a network and what comes out of it.
+
+Guessed by inspection, confirmed by a person, part of the model version, shipped in the bundle.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from workers.errors import Frozen
+
+
+class Task(StrEnum):
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+    EMBEDDING = "embedding"
+    OTHER = "other"
+
+
+Layout = Literal["CHW", "HWC", "HW", "vector", "other"]
+Channels = Literal["RGB", "BGR", "gray", "none"]
+Meaning = Literal["logits", "probabilities", "labels", "values", "embedding", "other"]
+
+
+class InputSpec(Frozen):
+    """One input of the network, described for a single sample (without the batch axis).
+
+    A raw sample ``x`` becomes ``(x * scale - mean) / std``; images are decoded to ``channels``,
+    resized to ``resize`` (height, width), cropped to the centre and laid out as ``layout`` first.
+    """
+
+    name: str
+    dtype: str = "float32"
+    shape: tuple[int, ...]
+    layout: Layout = "other"
+    channels: Channels = "none"
+    resize: tuple[int, int] | None = None
+    scale: float = 1.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+class OutputSpec(Frozen):
+    """One output of the network and what its numbers mean."""
+
+    name: str
+    meaning: Meaning = "other"
+
+
+class Contract(Frozen):
+    """Everything a stranger needs to feed the network and read its answer."""
+
+    task: Task
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    classes: tuple[str, ...] = ()

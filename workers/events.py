@@ -1,0 +1,216 @@
+"""What travels: from the child up the pipe, and from the worker over the stream to the relay.
+
+One discriminated union, shared by runner, worker, relay, consumer and tests; unknown fields are
+refused. The child writes bare events as JSON lines. The worker stamps each with an envelope
+(job, attempt, run, seq) and adds it to the stream; the child never stamps anything.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from workers.contract import Contract
+from workers.errors import Frozen, Problem
+from workers.facts import DatasetFacts, ModelFacts, NodeFacts
+from workers.report import Checkpoint, Interval, Report
+
+STREAM = "hub:events"
+GROUP = "relay"
+BEAT_SECONDS = 10
+
+
+def stop_job_key(job: str, attempt: int) -> str:
+    """The wish that this attempt should stop; its value is ``cancel``."""
+    return f"hub:stop:job:{job}:{attempt}"
+
+
+def stop_run_key(run: str) -> str:
+    """The wish that this one run should stop because another run of the attempt was accepted."""
+    return f"hub:stop:run:{run}"
+
+
+class Started(Frozen):
+    """The worker took the ticket. Written by the worker."""
+
+    type: Literal["started"] = "started"
+    node: str
+    threads: int
+
+
+class Log(Frozen):
+    type: Literal["log"] = "log"
+    text: str = Field(max_length=2000)
+    level: Literal["info", "warning", "error"] = "info"
+    step: int | None = None
+
+
+class StepStarted(Frozen):
+    """``step`` counts from 0; the last step of every compress job is ``evaluate``."""
+
+    type: Literal["step_started"] = "step_started"
+    step: int
+    technique: str
+
+
+class Progress(Frozen):
+    """How far a step is. At most four a second; the last value is always sent before the step ends."""
+
+    type: Literal["progress"] = "progress"
+    step: int
+    done: int
+    total: int
+    text: str = Field("", max_length=200)
+
+
+class Point(Frozen):
+    """One point of a curve."""
+
+    type: Literal["point"] = "point"
+    step: int
+    series: str = Field(max_length=60)
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Resources(Frozen):
+    """What the child uses now; sampled by the worker."""
+
+    type: Literal["resources"] = "resources"
+    cpu_percent: float
+    memory_bytes: int
+    peak_memory_bytes: int
+
+
+class StepFinished(Frozen):
+    type: Literal["step_finished"] = "step_finished"
+    step: int
+    technique: str
+    seconds: float
+    cached: bool = False
+    checkpoint: Checkpoint | None = None
+    says: str = Field("", max_length=300)
+
+
+class BaselineMeasured(Frozen):
+    """The untouched network on validation data: what the steps are compared with."""
+
+    type: Literal["baseline_measured"] = "baseline_measured"
+    checkpoint: Checkpoint
+
+
+class ModelInspected(Frozen):
+    type: Literal["model_inspected"] = "model_inspected"
+    facts: ModelFacts
+    contract: Contract
+
+
+class DatasetInspected(Frozen):
+    type: Literal["dataset_inspected"] = "dataset_inspected"
+    facts: DatasetFacts
+
+
+class Sample(Frozen):
+    """One tried sample. ``picture`` is a base64 PNG of at most 64 x 64 pixels, or empty."""
+
+    row: int
+    label: str
+    prediction: str
+    right: bool | None
+    score: float | None = None
+    picture: str = Field("", max_length=20_000)
+    values: tuple[float, ...] = ()
+
+
+class Tried(Frozen):
+    """Ten samples through the contract, and the metric on validation data beside what guessing would give."""
+
+    type: Literal["tried"] = "tried"
+    samples: tuple[Sample, ...]
+    metric: str
+    measured: Interval
+    chance: float
+    no_better_than_chance: bool
+    causes: tuple[str, ...] = ()
+
+
+class Judged(Frozen):
+    """The artifact was reloaded in a clean process, reproduced its numbers, and was measured."""
+
+    type: Literal["judged"] = "judged"
+    report: Report
+
+
+class FileHashed(Frozen):
+    """Written by the worker after it hashed an uploaded file whose hash the ticket did not know."""
+
+    type: Literal["file_hashed"] = "file_hashed"
+    which: Literal["model", "data"]
+    sha256: str
+    size_bytes: int
+
+
+class ArtifactStored(Frozen):
+    """Written by the worker after it hashed and stored the file. ``name`` is its name inside a bundle."""
+
+    type: Literal["artifact_stored"] = "artifact_stored"
+    name: str
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+class Finished(Frozen):
+    """The end of a run. ``lost`` and ``requeued`` end an attempt, not the job. Written by the worker."""
+
+    type: Literal["finished"] = "finished"
+    outcome: Literal["succeeded", "failed", "cancelled", "lost", "requeued"]
+    problem: Problem | None = None
+    peak_memory_bytes: int = 0
+
+
+class Failed(Frozen):
+    """The child reports its own error; the worker turns it into ``Finished``."""
+
+    type: Literal["failed"] = "failed"
+    problem: Problem
+
+
+Event = Annotated[
+    Started | Log | StepStarted | Progress | Point | Resources | StepFinished | BaselineMeasured | ModelInspected
+    | DatasetInspected | Tried | Judged | FileHashed | ArtifactStored | Finished | Failed,
+    Field(discriminator="type"),
+]
+EVENT: TypeAdapter[Any] = TypeAdapter(Event)
+CHILD_MAY_SAY = frozenset({
+    "log", "step_started", "progress", "point", "step_finished", "baseline_measured", "model_inspected",
+    "dataset_inspected", "tried", "judged", "failed",
+})
+
+
+class Envelope(Frozen):
+    """An event as it lies in the stream. ``seq`` counts from 1 within a run."""
+
+    kind: Literal["event"] = "event"
+    node: str
+    job: str
+    attempt: int
+    run: str
+    seq: int
+    event: Event
+
+
+class Beat(Frozen):
+    """A worker says that it lives, since when, and which runs it holds as (job, attempt, run)."""
+
+    kind: Literal["beat"] = "beat"
+    node: str
+    start: str
+    facts: NodeFacts
+    runs: tuple[tuple[str, int, str], ...] = ()
+    leaving: bool = False
+
+
+Message = Annotated[Envelope | Beat, Field(discriminator="kind")]
+MESSAGE: TypeAdapter[Any] = TypeAdapter(Message)

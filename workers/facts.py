@@ -1,0 +1,114 @@
+"""What inspection found out about a model or a dataset. Plain values, no tensors."""
+
+from enum import StrEnum
+from typing import Literal
+
+from workers.errors import Frozen
+
+
+class Span(Frozen):
+    """A figure with its range."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Role(StrEnum):
+    TRAIN = "train"
+    CALIBRATION = "calibration"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class TensorFacts(Frozen):
+    """A tensor at the border of the network. A free axis is a name or ``-1``."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class LayerFacts(Frozen):
+    """One node that holds weights or does work, in graph order. MACs are for one sample."""
+
+    name: str
+    op: str
+    params: int = 0
+    macs: int = 0
+    output_shape: tuple[int, ...] = ()
+
+
+class ModelFacts(Frozen):
+    """What a network is. ``size_bytes`` counts the file with its external data; MACs are for batch 1."""
+
+    format: str = "onnx"
+    size_bytes: int
+    zip_bytes: int
+    params: int
+    macs: int
+    opset: int
+    producer: str = ""
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    layers: tuple[LayerFacts, ...] = ()
+    op_counts: dict[str, int] = {}
+    weight_bytes: dict[str, int] = {}
+    external_data: bool = False
+    quantized: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class RoleFacts(Frozen):
+    """The rows one role holds. ``declared`` is false where the rows were carved out by seed."""
+
+    rows: int
+    declared: bool
+    class_counts: dict[str, int] = {}
+
+
+class TargetFacts(Frozen):
+    """What the labels are. ``classes`` names them in index order; empty for a number to predict."""
+
+    kind: Literal["class", "number", "none"]
+    name: str = ""
+    classes: tuple[str, ...] = ()
+
+
+class DatasetFacts(Frozen):
+    """What a dataset holds. Input shapes are for one sample; ``overlaps`` counts test rows that also stand in a role."""
+
+    format: str
+    size_bytes: int
+    inputs: tuple[TensorFacts, ...]
+    target: TargetFacts
+    roles: dict[Role, RoleFacts]
+    overlaps: dict[Role, int] = {}
+    columns: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class SandboxFacts(Frozen):
+    """The confinement a host reaches, in words a person can act on."""
+
+    level: Literal["full", "partial", "minimal"]
+    landlock_abi: int = 0
+    seccomp: bool = False
+    says: tuple[str, ...] = ()
+
+
+class NodeFacts(Frozen):
+    """What a worker host is and can do; sent with every beat."""
+
+    name: str
+    queues: tuple[str, ...]
+    slots: int
+    cores: int
+    memory_bytes: int
+    device: str
+    isa: tuple[str, ...] = ()
+    cpu: str = ""
+    gpu: str = ""
+    abilities: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    sandbox: SandboxFacts

@@ -1,0 +1,1 @@
+"""One file per task metric. ``workers.metric`` finds them by itself."""

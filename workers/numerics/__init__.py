@@ -1,0 +1,1 @@
+"""Pure array functions. They import numpy (or torch) and nothing of ours."""

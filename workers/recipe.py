@@ -1,0 +1,151 @@
+"""A recipe: an ordered list of steps, checked before anything runs."""
+
+from functools import cache
+from typing import Annotated, Any
+
+import yaml
+from pydantic import SerializeAsAny, ValidationError, field_validator
+
+import workers.techniques
+from workers.errors import Frozen, YoursToFix
+from workers.facts import DatasetFacts, Role
+from workers.registry import members
+from workers.technique import Format, Need, Technique
+
+MOST_STEPS = 20
+
+
+@cache
+def techniques() -> dict[str, type[Technique]]:
+    """Every technique by slug."""
+    return members(workers.techniques, Technique)
+
+
+class UnknownTechnique(YoursToFix):
+    code = "recipe.unknown-technique"
+
+    def __init__(self, slug: object, position: int) -> None:
+        super().__init__(
+            f"Step {position}: expected the name of a technique, found {slug!r}.",
+            hint=f"Known techniques: {', '.join(techniques())}.",
+        )
+
+
+class BadParameters(YoursToFix):
+    code = "recipe.bad-parameters"
+
+
+class FormatsDoNotChain(YoursToFix):
+    code = "recipe.formats-do-not-chain"
+
+
+class NeedsUnmet(YoursToFix):
+    code = "recipe.needs-unmet"
+
+
+def step(values: Any, position: int = 1) -> Technique:
+    """Read one step from a mapping with a ``technique`` key.
+
+    Raises:
+        UnknownTechnique: if no technique has this slug.
+        BadParameters: if a parameter is unknown, missing or out of range.
+    """
+    if isinstance(values, Technique):
+        return values
+    if not isinstance(values, dict):
+        raise BadParameters(f"Step {position}: expected a technique with its parameters, found {values!r}.", hint="Write: technique: static-int8")
+    slug = values.get("technique")
+    if not isinstance(slug, str) or slug not in techniques():
+        raise UnknownTechnique(slug, position)
+    try:
+        return techniques()[slug].model_validate(values)
+    except ValidationError as error:
+        raise BadParameters(f"Step {position} ({techniques()[slug].about.title}): {first_fault(error)}", hint="Correct the parameter and try again.") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first fault of a validation error in one sentence: where, what was expected, what was found."""
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in fault["loc"]) or "value"
+    return f"{where}: {fault['msg']}, found {fault.get('input')!r:.80}."
+
+
+class Recipe(Frozen):
+    """One to twenty configured techniques, in order; the same technique may appear twice."""
+
+    name: str = ""
+    steps: tuple[Annotated[Technique, SerializeAsAny()], ...]
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _read_steps(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= MOST_STEPS:
+            raise YoursToFix(f"Expected a recipe of 1 to {MOST_STEPS} steps.", hint="Add at least one technique.", code="recipe.empty")
+        return tuple(step(item, position) for position, item in enumerate(value, start=1))
+
+    def check(self, data: DatasetFacts | None) -> None:
+        """See that formats chain and needs are met.
+
+        Raises:
+            FormatsDoNotChain: where one step returns what the next cannot take.
+            NeedsUnmet: where the data lacks what a step needs.
+        """
+        for before, after in zip(self.steps, self.steps[1:], strict=False):
+            if before.about.returns is not after.about.accepts and Format.ONNX not in (before.about.returns, after.about.accepts):
+                raise FormatsDoNotChain(
+                    f"{after.about.title} takes {after.about.accepts}, but {before.about.title} returns {before.about.returns}.",
+                    hint=f"Move {after.about.title} before {before.about.title}.",
+                )
+        for item in self.steps:
+            missing = unmet_needs(item, data)
+            if missing:
+                raise NeedsUnmet(f"{item.about.title} needs {missing}, which the dataset does not have.", hint="Choose another dataset or remove the step.")
+
+    def as_yaml(self) -> str:
+        """The recipe as a file, with every parameter spelt out."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=False), sort_keys=False, allow_unicode=True)
+
+
+def unmet_needs(item: Technique, data: DatasetFacts | None) -> str:
+    """What a step needs and the data lacks, in words; empty if nothing."""
+    if not item.about.needs - {Need.GPU}:
+        return ""
+    if data is None:
+        return "a dataset"
+    missing = []
+    if Need.LABELS in item.about.needs and data.target.kind == "none":
+        missing.append("labels")
+    if Need.CALIBRATION in item.about.needs and not _rows(data, Role.CALIBRATION):
+        missing.append("calibration data")
+    if Need.TRAINING in item.about.needs and not _rows(data, Role.TRAIN):
+        missing.append("training data")
+    return " and ".join(missing)
+
+
+def _rows(data: DatasetFacts, role: Role) -> int:
+    return data.roles[role].rows if role in data.roles else 0
+
+
+def parse(text: str) -> Recipe:
+    """Read a recipe from YAML or JSON.
+
+    Raises:
+        YoursToFix: if the text is no recipe, with the first thing that is wrong.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise YoursToFix(f"Expected a recipe in YAML or JSON, found text that is neither: {str(error).splitlines()[0]}", hint="steps: [{technique: static-int8}]", code="recipe.unreadable") from None
+    return from_value(value)
+
+
+def from_value(value: Any) -> Recipe:
+    """Read a recipe from parsed JSON: ``{"steps": [...], "name": ...}`` or the bare list of steps."""
+    if isinstance(value, list):
+        value = {"steps": value}
+    if not isinstance(value, dict):
+        raise YoursToFix("Expected a recipe: a mapping with the key 'steps'.", hint="steps: [{technique: static-int8}]", code="recipe.unreadable")
+    try:
+        return Recipe.model_validate(value)
+    except ValidationError as error:
+        raise YoursToFix(f"Expected a recipe; {first_fault(error)}", hint="A recipe has 'steps' and, optionally, 'name'.", code="recipe.unreadable") from None

@@ -1,0 +1,129 @@
+"""What a technique is: a frozen object whose fields are its parameters.
+
+The form, the API body, the stored JSON and the docs page all come from the class.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from pydantic import model_validator
+
+from workers.errors import Frozen
+from workers.facts import DatasetFacts, ModelFacts, Span
+
+if TYPE_CHECKING:
+    from workers.device import DeviceProfile
+    from workers.model import LoadedModel
+    from workers.workbench import Workbench
+
+
+class Family(StrEnum):
+    QUANTIZATION = "quantization"
+    PRUNING = "pruning"
+    DISTILLATION = "distillation"
+    LOWRANK = "lowrank"
+    SHARING = "sharing"
+    SEARCH = "search"
+    RECOVERY = "recovery"
+    COMBINED = "combined"
+
+
+class Format(StrEnum):
+    """What a technique works on. The runner converts between the two by itself."""
+
+    ONNX = "onnx"
+    FX = "fx"
+
+
+class Need(StrEnum):
+    LABELS = "labels"
+    CALIBRATION = "calibration"
+    TRAINING = "training"
+    GPU = "gpu"
+
+
+class About(Frozen):
+    """What a technique says of itself. ``version`` rises when its results change: it is part of the cache key."""
+
+    title: str
+    family: Family
+    accepts: Format = Format.ONNX
+    returns: Format = Format.ONNX
+    needs: frozenset[Need] = frozenset()
+    source: str
+    version: int = 1
+
+
+FitWord = Literal["fits", "little-gain", "slower-here", "smaller-only", "does-not-fit"]
+
+
+class Fit(Frozen):
+    """Whether a technique suits a network on a device, with the reason and, where known, what to expect."""
+
+    word: FitWord
+    reason: str
+    expect: str = ""
+
+
+class Forecast(Frozen):
+    """What one step will take: seconds of one core, peak memory, and the size of its result."""
+
+    seconds: Span
+    memory_bytes: Span
+    size_bytes: Span
+
+
+class Technique(Frozen):
+    """One configured step of a recipe."""
+
+    about: ClassVar[About]
+    technique: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_slug(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "technique" not in values:
+            return {"technique": cls.slug(), **values}
+        return values
+
+    @classmethod
+    def slug(cls) -> str:
+        """The one value its ``technique`` field may have."""
+        return str(get_args(cls.model_fields["technique"].annotation)[0])
+
+    @classmethod
+    def card(cls) -> str:
+        """The first line of the docstring: one sentence for the picker."""
+        return (cls.__doc__ or "").strip().splitlines()[0]
+
+    @classmethod
+    def help_text(cls) -> str:
+        """The rest of the docstring, as paragraphs."""
+        return "\n".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines()[1:]).strip()
+
+    def summary(self) -> str:
+        """The parameters that differ from their defaults, or the word ``defaults``."""
+        said = []
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name != "technique" and value != field.default:
+                extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+                unit = str(extra.get("unit", ""))
+                said.append(f"{(field.title or name).lower()} {value}{'' if unit in ('', 'fraction') else ' ' + unit}")
+        return ", ".join(said) or "defaults"
+
+    def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
+        """Judge from the facts alone, before anything runs."""
+        return Fit(word="fits", reason="The format suits.")
+
+    @abstractmethod
+    def forecast(self, facts: ModelFacts) -> Forecast:
+        """Say what the step will take, from the facts alone."""
+
+    @abstractmethod
+    def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
+        """Do the step. Checks ``bench.check()`` between units of work and reports ``bench.progress``."""

@@ -1,0 +1,1 @@
+"""One file per technique. ``workers.recipe`` finds them by itself."""

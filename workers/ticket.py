@@ -1,0 +1,82 @@
+"""The ticket a hub sends to a worker, and the order a worker gives to its child.
+
+A ticket names store keys and the job; an order names neither: only files below the child's own
+folder. Both are plain JSON.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from workers.contract import Contract
+from workers.errors import Frozen
+from workers.recipe import Recipe
+
+GIB = 1 << 30
+
+
+class Kind(StrEnum):
+    COMPRESS = "compress"
+    INSPECT = "inspect"
+    TRY = "try"
+
+
+class Blob(Frozen):
+    """A stored file: its key, and the name it was uploaded under (its ending helps recognise it)."""
+
+    key: str
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+class DataOptions(Frozen):
+    """What the bytes of a dataset do not say: which column is the target, and the seed of a carved split."""
+
+    target: str = ""
+    split_seed: int = 0
+
+
+class Limits(Frozen):
+    memory_bytes: int = 8 * GIB
+    disk_bytes: int = 20 * GIB
+    wall_seconds: int = 4 * 3600
+
+
+class Ticket(Frozen):
+    job: str
+    number: int = 0
+    kind: Kind
+    attempt: int
+    team: str
+    model: Blob | None = None
+    data: Blob | None = None
+    options: DataOptions = DataOptions()
+    contract: Contract | None = None
+    recipe: Recipe | None = None
+    device: str = "host-1t"
+    seed: int = 0
+    limits: Limits = Limits()
+
+
+class Order(Frozen):
+    """One piece of work for a child, with paths relative to its folder.
+
+    kinds: ``inspect`` reads facts; ``try`` runs ten samples; ``compress`` applies the steps;
+    ``judge`` reloads what ``compress`` made, in a fresh process, and measures it;
+    ``evaluate`` measures the task metrics of one model on test data.
+    """
+
+    kind: Literal["inspect", "try", "compress", "judge", "evaluate"]
+    model: str | None = None
+    data: str | None = None
+    options: DataOptions = DataOptions()
+    contract: Contract | None = None
+    recipe: Recipe | None = None
+    device: str = "host-1t"
+    threads: int = 1
+    cores: int = 1
+    seed: int = 0
+    cached: tuple[int, ...] = ()
+    quick: bool = False
+
+

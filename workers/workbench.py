@@ -1,0 +1,95 @@
+"""What a step may use: batches by role, a seed, a scratch folder, progress, and the stop flag.
+
+Roles are rights: a technique sees train, calibration and validation. Test data is not reachable from here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from workers.contract import Contract
+from workers.device import DeviceProfile
+from workers.errors import Stopped, YoursToFix
+from workers.events import Event, Log, Point, Progress
+from workers.facts import DatasetFacts, Role
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PROGRESS_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Ready to feed: one array per input name with the batch axis first, and the labels, if there are any."""
+
+    inputs: dict[str, np.ndarray]
+    labels: np.ndarray | None
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Data(Protocol):
+    """A dataset opened under a contract. See ``workers.datasets``."""
+
+    facts: DatasetFacts
+
+    def batches(self, role: Role, *, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The rows of a role, in a fixed order, prepared as the contract says."""
+
+
+@dataclass
+class Workbench:
+    """Handed to ``Technique.apply``. ``emit`` sends an event up to the page."""
+
+    data: Data | None
+    contract: Contract
+    device: DeviceProfile
+    seed: int
+    threads: int
+    scratch: Path
+    step: int
+    emit: Callable[[Event], None]
+    should_stop: Callable[[], bool] = lambda: False
+    _last_sent: float = field(default=0.0, repr=False)
+
+    def check(self) -> None:
+        """Raise ``Stopped`` if somebody asked the job to stop. Call it between batches."""
+        if self.should_stop():
+            raise Stopped()
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Say how far the step is; sent at most four times a second, and always at the end."""
+        self.check()
+        now = time.monotonic()
+        if done >= total or now - self._last_sent >= PROGRESS_SECONDS:
+            self._last_sent = now
+            self.emit(Progress(step=self.step, done=done, total=total, text=text[:200]))
+
+    def log(self, text: str, level: str = "info") -> None:
+        self.emit(Log(text=text[:2000], level=level, step=self.step))  # type: ignore[arg-type]
+
+    def point(self, series: str, x: float, y: float, low: float | None = None, high: float | None = None) -> None:
+        """Add a point to a curve on the job's page."""
+        self.emit(Point(step=self.step, series=series, x=x, y=y, low=low, high=high))
+
+    def batches(self, role: Role, *, size: int, limit: int | None = None) -> Iterator[Batch]:
+        """The rows of a role, checking the stop flag between batches.
+
+        Raises:
+            PermissionError: for test data, which only the final evaluation may open.
+            YoursToFix: if there is no dataset or the role is empty.
+        """
+        if role is Role.TEST:
+            raise PermissionError("a technique may not see test data")
+        if self.data is None or role not in self.data.facts.roles:
+            raise YoursToFix(f"Expected {role} data, found none.", hint="Choose a dataset that has it.", code="data.role-missing")
+        for batch in self.data.batches(role, size=size, limit=limit):
+            self.check()
+            yield batch
