@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from workers.contract import Contract
 from workers.errors import Frozen, Problem
 from workers.facts import DatasetFacts, ModelFacts, NodeFacts
-from workers.report import Checkpoint, Interval, Report
+from workers.report import Checkpoint, Environment, Interval, Measured, Report
 
 STREAM = "hub:events"
 GROUP = "relay"
@@ -142,6 +142,14 @@ class Judged(Frozen):
     report: Report
 
 
+class Evaluated(Frozen):
+    """One network measured on test data, without a variant beside it."""
+
+    type: Literal["evaluated"] = "evaluated"
+    measured: Measured
+    environment: Environment
+
+
 class FileHashed(Frozen):
     """Written by the worker after it hashed an uploaded file whose hash the ticket did not know."""
 
@@ -179,13 +187,13 @@ class Failed(Frozen):
 
 Event = Annotated[
     Started | Log | StepStarted | Progress | Point | Resources | StepFinished | BaselineMeasured | ModelInspected
-    | DatasetInspected | Tried | Judged | FileHashed | ArtifactStored | Finished | Failed,
+    | DatasetInspected | Tried | Judged | Evaluated | FileHashed | ArtifactStored | Finished | Failed,
     Field(discriminator="type"),
 ]
 EVENT: TypeAdapter[Any] = TypeAdapter(Event)
 CHILD_MAY_SAY = frozenset({
     "log", "step_started", "progress", "point", "step_finished", "baseline_measured", "model_inspected",
-    "dataset_inspected", "tried", "judged", "failed",
+    "dataset_inspected", "tried", "judged", "evaluated", "failed",
 })
 
 

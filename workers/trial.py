@@ -1,0 +1,93 @@
+"""Ten samples through the input contract, so that a person can see whether it is right."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from workers import datasets, evaluation
+from workers.contract import Contract, Task
+from workers.evaluation.predictions import Predictions
+from workers.events import Sample, Tried
+from workers.facts import Role
+from workers.metric import for_contract, metrics
+from workers.report import Interval
+from workers.workbench import Data
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+SAMPLES = 10
+MOST_ROWS = 2000
+USUAL_CAUSES = (
+    "The pixel range differs from training: try scale 1/255, or mean and standard deviation of the training set.",
+    "Channels are in another order than in training (RGB and BGR).",
+    "The labels are numbered in another order than the network's outputs.",
+    "The layout is wrong: channels first and channels last have the same size here.",
+    "The file holds an untrained or another network.",
+)
+
+
+def attempt(
+    session: "onnxruntime.InferenceSession", data: Data, contract: Contract, *, seed: int, check: Callable[[], None]
+) -> Tried:
+    """Predict up to 2,000 rows that are not test data, and show the first ten beside their labels.
+
+    Returns:
+        The samples, the headline metric with its interval, and what guessing would give.
+    """
+    role = next(role for role in (Role.VALIDATION, Role.TRAIN, Role.CALIBRATION, Role.TEST) if role in data.facts.roles)
+    predictions = evaluation.predict(session, data, role, limit=MOST_ROWS, check=check)
+    name, measured = _headline(predictions, contract, seed)
+    chance = evaluation.chance_level(predictions.labels, contract) if predictions.labels is not None else float("nan")
+    poor = predictions.labels is not None and _no_better(name, measured, chance)
+    return Tried(
+        samples=tuple(_sample(data, predictions, row, contract) for row in range(min(SAMPLES, len(predictions.rows)))),
+        metric=name, measured=measured, chance=chance, no_better_than_chance=poor, causes=USUAL_CAUSES if poor else (),
+    )  # fmt: skip
+
+
+def _headline(predictions: Predictions, contract: Contract, seed: int) -> tuple[str, Interval]:
+    scores = evaluation.score(predictions, contract, seed=seed)
+    name = next((metric.name for metric in for_contract(contract) if metric.name in scores), "")
+    return name, scores.get(name, Interval(value=0.0, low=0.0, high=0.0, n=0))
+
+
+def _no_better(name: str, measured: Interval, chance: float) -> bool:
+    """Whether the metric's good end still does not clear guessing."""
+    if not name:
+        return False
+    return measured.low <= chance if metrics()[name].about.higher_is_better else measured.high >= chance
+
+
+def _sample(data: Data, predictions: Predictions, position: int, contract: Contract) -> Sample:
+    import numpy as np
+
+    row = int(predictions.rows[position])
+    output = np.atleast_1d(predictions.outputs[position])
+    label = None if predictions.labels is None else predictions.labels[position]
+    values = tuple(float(value) for value in output.ravel()[:10])
+    if contract.task is not Task.CLASSIFICATION:
+        said = "" if label is None else f"{float(label):.4g}"
+        return Sample(row=row, label=said, prediction=f"{values[0]:.4g}", right=None, values=values, picture=datasets.picture(data, row))
+    guess = evaluation.predicted_classes(predictions.outputs[position : position + 1], contract)[0]
+    return Sample(
+        row=row, label="" if label is None else _class_name(int(label), contract, data), prediction=_class_name(int(guess), contract, data),
+        right=None if label is None else bool(guess == label), score=_share(output), values=values, picture=datasets.picture(data, row),
+    )  # fmt: skip
+
+
+def _class_name(index: int, contract: Contract, data: Data) -> str:
+    names = contract.classes or data.facts.target.classes
+    return names[index] if 0 <= index < len(names) else str(index)
+
+
+def _share(output: "object") -> float | None:
+    """The softmax share of the winning class, or the share itself where the outputs already sum to one."""
+    import numpy as np
+
+    values = np.asarray(output, dtype=np.float64).ravel()
+    if values.size < 2:
+        return None
+    if values.min() >= 0 and abs(values.sum() - 1) < 1e-3:
+        return float(values.max())
+    shares = np.exp(values - values.max())
+    return float(shares.max() / shares.sum())
