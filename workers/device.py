@@ -10,6 +10,7 @@ from pathlib import Path
 from workers.errors import Frozen, YoursToFix
 
 FOLDER = Path(__file__).parent / "devices"
+VERSIONS_OF = ("onnx", "onnxruntime", "numpy")
 INT8_DOT_PRODUCT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "dotprod", "i8mm"})
 
 
@@ -103,3 +104,9 @@ def profile(key: str) -> DeviceProfile:
             f"Expected the key of a device profile, found {key!r}.",
             hint=f"Known keys: {', '.join(profiles())}.", code="device.unknown",
         ) from None
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions a result depends on: part of every report and of every cache key."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in VERSIONS_OF}}

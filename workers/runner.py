@@ -12,12 +12,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from workers import datasets, evaluation, formats
 from workers.contract import Contract
-from workers.device import host, profile
+from workers.device import host, profile, versions
 from workers.errors import OursToFix, Stopped, YoursToFix
 from workers.events import (
     BaselineMeasured,
@@ -35,15 +34,10 @@ from workers.evaluation.predictions import Predictions
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.model import LoadedModel
 from workers.report import Checkpoint, Delta, Environment, Interval, Measured, Report, StepReport
-from workers.ticket import Order
+from workers.ticket import CHECKPOINT_FILE, CONTRACT_FILE, MODEL_FILE, OUTPUTS_FILE, SAMPLE_FILE, Order
 from workers.workbench import Data, Workbench
 
-MODEL_FILE = "model.onnx"
-CHECKPOINT_FILE = "checkpoint.json"
-OUTPUTS_FILE = "outputs.npy"
-SAMPLE_FILE = "sample.npz"
 REPRODUCED_SAMPLES = 64
-VERSIONS_OF = ("onnx", "onnxruntime", "numpy")
 EVALUATE = "evaluate"
 
 
@@ -248,7 +242,6 @@ def _keep_sample(result: Path, data: Data, threads: int) -> None:
     answer = session.run(None, sample)
     named = {f"input__{name}": array for name, array in sample.items()}
     named |= {f"output__{node.name}": array for node, array in zip(session.get_outputs(), answer, strict=True)}
-    Path("out").mkdir(exist_ok=True)
     np.savez(Path("out") / SAMPLE_FILE, **named)  # type: ignore[arg-type]
 
 
@@ -326,6 +319,7 @@ def _open(shop: Shop) -> tuple[LoadedModel, Data]:
     path, where = Path(_given(order.model, "model")), Path(_given(order.data, "dataset"))
     proto, facts = formats.inspect(path)
     contract = order.contract or _guess(proto, facts, where, order)
+    (Path("out") / CONTRACT_FILE).write_text(contract.model_dump_json())
     data = datasets.open_data(where, options=order.options, contract=contract, seed=order.seed)
     return LoadedModel(proto=proto, contract=contract), data
 
@@ -340,11 +334,6 @@ def _environment(order: Order, *, noise: dict[str, float], started_at: datetime)
         device=device.key, cpu=host().title, isa=host().isa, cores=order.cores, threads=device.threads, provider=device.provider, seed=order.seed,
         versions=versions(), platform=platform.platform(), noise=noise, started_at=started_at.isoformat(timespec="seconds"),
     )  # fmt: skip
-
-
-def versions() -> dict[str, str]:
-    """The versions a result depends on: part of every report and of every cache key."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in VERSIONS_OF}}
 
 
 def _rows(facts: DatasetFacts, role: Role) -> int:

@@ -12,12 +12,19 @@ from workers.errors import Frozen
 from workers.recipe import Recipe
 
 GIB = 1 << 30
+# The files of a child's folder: steps/<i>/ holds the first three, out/ the others.
+MODEL_FILE = "model.onnx"
+CHECKPOINT_FILE = "checkpoint.json"
+OUTPUTS_FILE = "outputs.npy"
+SAMPLE_FILE = "sample.npz"
+CONTRACT_FILE = "contract.json"
 
 
 class Kind(StrEnum):
     COMPRESS = "compress"
     INSPECT = "inspect"
     TRY = "try"
+    EVALUATE = "evaluate"
 
 
 class Blob(Frozen):

@@ -1,0 +1,145 @@
+"""``python -m workers``: the engine from a shell. Exit status: 0 done, 2 the input is at fault, 1 ours."""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workers.errors import EngineError, Problem, YoursToFix
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Errors leave one line on stderr: what was expected, what was found, what would help."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["child"]:
+        from workers.sandbox import child_main
+
+        return child_main(argv[1:])
+    if argv[:1] == ["work"]:
+        from workers.tasks import work
+
+        return work(argv[1:])
+    options = parser().parse_args(argv)
+    try:
+        return int(options.command(options) or 0)
+    except EngineError as error:
+        return complain(error.as_problem())
+    except KeyboardInterrupt:
+        return 130
+
+
+def complain(problem: Problem) -> int:
+    """Say a problem on stderr in one line; returns the exit status its fault asks for."""
+    print(" ".join(part for part in (problem.message, problem.hint) if part).replace("\n", " "), file=sys.stderr)
+    return 2 if problem.fault == "yours" else 1
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m workers", description="Compress neural networks and measure what it did.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    run = _command(commands, "run", run_command, "apply a recipe to a model and measure the result beside its baseline")
+    run.add_argument("--model", required=True, type=Path)
+    run.add_argument("--data", required=True, type=Path)
+    run.add_argument("--recipe", required=True, type=Path, help="YAML or JSON; see 'techniques'")
+    run.add_argument("--out", required=True, type=Path, help="folder for model.onnx, report.json, manifest.json, events.jsonl")
+    _common(run)
+    inspect = _command(commands, "inspect", inspect_command, "say what a model or a dataset is")
+    inspect.add_argument("file", type=Path)
+    inspect.add_argument("--target", default="", help="the target column of a table")
+    inspect.add_argument("--json", action="store_true")
+    evaluate = _command(commands, "evaluate", evaluate_command, "measure one model on test data")
+    evaluate.add_argument("--model", required=True, type=Path)
+    evaluate.add_argument("--data", required=True, type=Path)
+    evaluate.add_argument("--json", action="store_true")
+    _common(evaluate)
+    techniques = _command(commands, "techniques", techniques_command, "list the techniques with their parameters")
+    techniques.add_argument("--json", action="store_true")
+    devices = _command(commands, "devices", devices_command, "list the device profiles")
+    devices.add_argument("--json", action="store_true")
+    commands.add_parser("work", help="take jobs from a queue")
+    return top
+
+
+def _command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    added.set_defaults(command=command)
+    return added
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="host-1t", metavar="KEY", help="device profile; see 'devices'")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--contract", type=Path, help="input contract as JSON; guessed without it")
+    command.add_argument("--target", default="", help="the target column of a table")
+    command.add_argument("--quick", action="store_true", help="measure latency in fewer rounds")
+    command.add_argument("--cache", type=Path, help="folder of finished steps; DIR/.cache without it")
+
+
+def run_command(options: argparse.Namespace) -> int:
+    from workers import recipe
+    from workers.shell import Shell
+
+    _existing(options.model, options.data, options.recipe)
+    shell = Shell(options, cache=options.cache or options.out / ".cache")
+    return shell.run(recipe.parse(options.recipe.read_text()))
+
+
+def evaluate_command(options: argparse.Namespace) -> int:
+    from workers.shell import Shell
+
+    _existing(options.model, options.data)
+    with tempfile.TemporaryDirectory() as folder:
+        options.out = Path(folder)
+        return Shell(options, cache=Path(folder)).evaluate()
+
+
+def inspect_command(options: argparse.Namespace) -> int:
+    from workers.shell import Shell
+
+    _existing(options.file)
+    options.model = options.data = options.contract = None
+    options.device, options.seed, options.quick = "host-1t", 0, True
+    with tempfile.TemporaryDirectory() as folder:
+        options.out = Path(folder)
+        return Shell(options, cache=Path(folder)).inspect(options.file)
+
+
+def techniques_command(options: argparse.Namespace) -> int:
+    from workers.recipe import techniques
+
+    listed = [
+        {
+            "slug": slug, "title": kind.about.title, "family": kind.about.family, "card": kind.card(), "needs": sorted(kind.about.needs),
+            "accepts": kind.about.accepts, "returns": kind.about.returns, "source": kind.about.source, "parameters": kind.model_json_schema(),
+        }
+        for slug, kind in techniques().items()
+    ]  # fmt: skip
+    return _show(options.json, listed, [f"{item['slug']:20} {item['card']}" for item in listed])
+
+
+def devices_command(options: argparse.Namespace) -> int:
+    from workers.device import profiles
+
+    listed = [profile.model_dump(mode="json") for profile in profiles().values()]
+    return _show(options.json, listed, [f"{item['key']:20} {item['title']}" for item in listed])
+
+
+def _show(as_json: bool, value: Any, lines: Sequence[str]) -> int:
+    print(json.dumps(value, indent=1) if as_json else "\n".join(lines))
+    return 0
+
+
+def _existing(*paths: Path) -> None:
+    for path in paths:
+        if not path.exists():
+            raise YoursToFix(f"Expected a file, found nothing at {path}.", hint="Check the path.", code="file.missing")
+    if shutil.disk_usage(tempfile.gettempdir()).free < 256 << 20:
+        raise YoursToFix(f"Expected 256 MiB of free disk in {tempfile.gettempdir()}, found less.", hint="Free some space or set TMPDIR.", code="disk.full")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

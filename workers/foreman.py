@@ -1,0 +1,301 @@
+"""The parent's side of a job: stage the files, reuse finished steps, watch the children, keep what they made.
+
+The child fills its folder and nothing else. Keys, hashes, the store and the cache are the parent's.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from workers import manifest
+from workers.device import host, profile, versions
+from workers.errors import Problem
+from workers.events import ArtifactStored, Event, FileHashed, Finished, Judged, Resources, StepFinished
+from workers.report import Report
+from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
+from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, Order, Ticket
+
+StopReason = Literal["", "cancel", "superseded", "shutdown"]
+CACHE_FORMAT = 1
+RESOURCES_SECONDS = 2.0
+
+
+class Store(Protocol):
+    """Where inputs come from and results go to."""
+
+    def fetch(self, blob: Blob, into: Path) -> Path:
+        """Make the blob readable for a child; returns its path, inside ``into`` or elsewhere on this host."""
+
+    def keep(self, path: Path, *, name: str) -> Blob:
+        """Hash and store a file."""
+
+
+class Cache(Protocol):
+    """Finished steps by key."""
+
+    def get(self, key: str, into: Path) -> bool: ...
+
+    def put(self, key: str, folder: Path) -> None: ...
+
+
+class Alone:
+    """The right to time something: one child of this host at a time, with the other jobs' children stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "timing.lock").open("w")
+        self._children: set[Child] = set()
+        self._changing = threading.Lock()
+        self._holder: Child | None = None
+
+    def enter(self, child: Child) -> None:
+        with self._changing:
+            self._children.add(child)
+            if self._holder is not None:
+                child.suspend()
+
+    def leave(self, child: Child) -> None:
+        self.release(child)
+        with self._changing:
+            self._children.discard(child)
+
+    def take(self, child: Child) -> bool:
+        """Try to become the one child that runs. Other worker processes of this host are kept out by a file lock."""
+        with self._changing:
+            if self._holder is not None:
+                return self._holder is child
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            self._holder = child
+            for other in self._children - {child}:
+                other.suspend()
+            return True
+
+    def release(self, child: Child) -> None:
+        with self._changing:
+            if self._holder is not child:
+                return
+            self._holder = None
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            for other in self._children - {child}:
+                other.resume()
+
+
+@dataclass
+class Foreman:
+    """Carries out tickets on this host.
+
+    Args:
+        folder: where scratch folders are made; emptied after each job.
+        threads: what one child may use; ``cores`` is what the whole host has.
+    """
+
+    store: Store
+    cache: Cache
+    nursery: Nursery
+    alone: Alone
+    folder: Path
+    threads: int
+    cores: int
+    quick: bool = False
+
+    def carry_out(self, ticket: Ticket, *, emit: Callable[[Event], None], should_stop: Callable[[], StopReason]) -> Finished:
+        """Do one ticket from beginning to end.
+
+        Returns:
+            How it ended. A child's own failure, a crash, a memory or time limit and a flood are ``failed`` with the
+            reason; a child killed from outside is ``lost``; a stop wish is ``cancelled`` or ``requeued``.
+        """
+        folder = self.folder / f"{ticket.job}-{ticket.attempt}-{time.monotonic_ns()}"
+        for name in ("in", "work/out", "work/steps"):
+            (folder / name).mkdir(parents=True)
+        try:
+            return Run(self, ticket, folder, emit, should_stop).finish()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Run:
+    """One ticket being carried out in one folder: ``in`` is read-only for the child, ``work`` is its own.
+
+    ``in`` may hold links into the store, so it must never be writable from inside the sandbox.
+    """
+
+    foreman: Foreman
+    ticket: Ticket
+    folder: Path
+    emit: Callable[[Event], None]
+    should_stop: Callable[[], StopReason]
+    report: Report | None = None
+    keys: tuple[str, ...] = ()
+    stopped: StopReason = ""
+    peak_memory_bytes: int = 0
+    _resources_sent: float = field(default=0.0)
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    def finish(self) -> Finished:
+        order, readable = self._stage()
+        for kind in self._kinds():
+            if kind == "compress":
+                order = self._reuse(order)
+            ended = self._child(order.model_copy(update={"kind": kind}), readable)
+            if ended is not None:
+                return ended
+        if self.report is not None:
+            self._keep(self.report, order)
+        return Finished(outcome="succeeded", peak_memory_bytes=self.peak_memory_bytes)
+
+    def _kinds(self) -> tuple[str, ...]:
+        return ("compress", "judge") if self.ticket.kind is Kind.COMPRESS else (self.ticket.kind.value,)
+
+    def _stage(self) -> tuple[Order, list[Path]]:
+        """Bring the inputs in, hash those nobody hashed yet, and write the order."""
+        paths: dict[str, str] = {}
+        readable = [self.folder / "in"]
+        for which, blob in (("model", self.ticket.model), ("data", self.ticket.data)):
+            if blob is None:
+                continue
+            path = self.foreman.store.fetch(blob, self.folder / "in")
+            inside = path.is_relative_to(self.folder)
+            readable += [] if inside else [path.parent]
+            paths[which] = str(Path("..") / path.relative_to(self.folder)) if inside else str(path)
+            if not blob.sha256:
+                self._tell_hash(which, path)
+        ticket = self.ticket
+        order = Order(
+            kind="inspect", **paths, options=ticket.options, contract=ticket.contract, recipe=ticket.recipe, device=ticket.device,
+            threads=self.foreman.threads, cores=self.foreman.cores, seed=ticket.seed, quick=self.foreman.quick,
+        )  # type: ignore[arg-type]  # fmt: skip
+        return order, readable
+
+    def _tell_hash(self, which: str, path: Path) -> None:
+        digest = sha256(path)
+        blob = getattr(self.ticket, which)
+        self.ticket = self.ticket.model_copy(update={which: blob.model_copy(update={"sha256": digest})})
+        self.emit(FileHashed(which=which, sha256=digest, size_bytes=path.stat().st_size))  # type: ignore[arg-type]
+
+    def _reuse(self, order: Order) -> Order:
+        """Put the longest run of finished steps into the folder, so that the child starts after it."""
+        self.keys = step_keys(self.ticket, threads=self.foreman.threads)
+        cached: list[int] = []
+        for position, key in enumerate(self.keys):
+            if not self.foreman.cache.get(key, self.work / "steps" / str(position)):
+                break
+            cached.append(position)
+        return order.model_copy(update={"cached": tuple(cached)})
+
+    def _child(self, order: Order, readable: list[Path]) -> Finished | None:
+        """Run one child to its end; nothing if it did its work."""
+        child = self.foreman.nursery.take()
+        with self._watched(child):
+            child.begin(order, folder=self.work, readable=readable, limits=self.ticket.limits)
+            waiting = False
+            for message in child.messages():
+                if isinstance(message, AloneWanted):
+                    waiting = True
+                elif isinstance(message, AloneOver):
+                    self.foreman.alone.release(child)
+                elif isinstance(message, Tick):
+                    self._tick(message)
+                else:
+                    self._event(message, order)
+                if waiting and self.foreman.alone.take(child):
+                    waiting = False
+                    child.go()
+                if not self.stopped and isinstance(message, Tick) and (reason := self.should_stop()):
+                    self.stopped = reason
+                    child.stop()
+            outcome = child.outcome()
+        self.peak_memory_bytes = max(self.peak_memory_bytes, outcome.peak_memory_bytes)
+        return self._ended(outcome)
+
+    @contextmanager
+    def _watched(self, child: Child) -> Iterator[None]:
+        self.foreman.alone.enter(child)
+        try:
+            yield
+        finally:
+            self.foreman.alone.leave(child)
+            child.stop(grace=0)
+
+    def _tick(self, tick: Tick) -> None:
+        now = time.monotonic()
+        if now - self._resources_sent >= RESOURCES_SECONDS:
+            self._resources_sent = now
+            self.emit(Resources(cpu_percent=tick.cpu_percent, memory_bytes=tick.memory_bytes, peak_memory_bytes=tick.peak_memory_bytes))
+
+    def _event(self, event: Event, order: Order) -> None:
+        """Pass an event on. A finished step counts only once it lies in the cache."""
+        if isinstance(event, Judged):
+            self.report = event.report
+        if isinstance(event, StepFinished) and event.checkpoint is not None and event.step not in order.cached and event.step < len(self.keys):
+            self.foreman.cache.put(self.keys[event.step], self.work / "steps" / str(event.step))
+        self.emit(event)
+
+    def _ended(self, outcome: Outcome) -> Finished | None:
+        if outcome.kind == "done":
+            return None
+        how = {"cancel": "cancelled", "superseded": "cancelled", "shutdown": "requeued", "": "lost" if outcome.kind == "killed" else "failed"}
+        problem = None if self.stopped else outcome.problem or Problem(fault="ours", code="engine.silent", message="The child ended without a reason.")
+        return Finished(outcome=how[self.stopped], problem=problem, peak_memory_bytes=self.peak_memory_bytes)  # type: ignore[arg-type]
+
+    def _keep(self, report: Report, order: Order) -> None:
+        """Hash and store the artifact with what makes it run elsewhere."""
+        steps = self.work / "steps" / str(len(self.keys) - 1)
+        out = self.work / "out"
+        (out / "report.json").write_text(report.model_dump_json(indent=1))
+        files = {path.name: path for path in sorted(steps.glob(f"{MODEL_FILE}*"))}
+        files |= {"report.json": out / "report.json", SAMPLE_FILE: out / SAMPLE_FILE}
+        if self.ticket.recipe is not None:
+            files["recipe.yaml"] = out / "recipe.yaml"
+            files["recipe.yaml"].write_text(self.ticket.recipe.as_yaml())
+        blobs = [self.foreman.store.keep(path, name=name) for name, path in files.items()]
+        written = manifest.write(out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract())
+        blobs.append(self.foreman.store.keep(written, name="manifest.json"))
+        for blob in blobs:
+            self.emit(ArtifactStored(name=blob.name, key=blob.key, sha256=blob.sha256, size_bytes=blob.size_bytes))
+
+    def _contract(self) -> dict[str, object]:
+        """The contract of the ticket, or the one the child guessed and wrote down."""
+        if self.ticket.contract is not None:
+            return self.ticket.contract.model_dump(mode="json")
+        return dict(json.loads((self.work / "out" / CONTRACT_FILE).read_text()))
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
+    """The cache key after each step: everything its result depends on, hashed.
+
+    (team, input, data, contract, this and every earlier step with its code version, seed, library versions,
+    provider, ISA flags, threads). The number of a node or of a job is not part of it.
+    """
+    if ticket.recipe is None or ticket.model is None:
+        return ()
+    device = profile(ticket.device)
+    ground = [
+        CACHE_FORMAT, ticket.team, ticket.model.sha256, ticket.data and ticket.data.sha256, ticket.options.model_dump(mode="json"),
+        ticket.contract and ticket.contract.model_dump(mode="json"), ticket.seed, versions(), device.provider, device.isa, host().isa, threads,
+    ]  # fmt: skip
+    keys, chain = [], hashlib.sha256(json.dumps(ground, sort_keys=True).encode())
+    for technique in ticket.recipe.steps:
+        chain.update(json.dumps([technique.about.version, technique.model_dump(mode="json")], sort_keys=True).encode())
+        keys.append(chain.hexdigest())
+    return tuple(keys)

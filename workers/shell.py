@@ -1,0 +1,149 @@
+"""The command line's side of a job: the same foreman and the same children as on a worker, files instead of a store."""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from workers import manifest
+from workers.contract import Contract
+from workers.device import host, profile
+from workers.errors import Problem, YoursToFix
+from workers.events import EVENT, DatasetInspected, Evaluated, Event, Finished, Log, ModelInspected, Progress, StepFinished
+from workers.foreman import Alone, Foreman, sha256
+from workers.recipe import Recipe
+from workers.sandbox import Nursery
+from workers.store import StepCache
+from workers.ticket import Blob, DataOptions, Kind, Ticket
+
+CACHE_BYTES = 10 << 30
+TABLES = (".npz", ".csv", ".parquet")
+
+
+class Folder:
+    """Stands in for a store: inputs stay where they are, results are copied into one folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def fetch(self, blob: Blob, into: Path) -> Path:
+        return Path(blob.key)
+
+    def keep(self, path: Path, *, name: str) -> Blob:
+        kept = Path(shutil.copyfile(path, self.out / name))
+        return Blob(key=str(kept), name=name, sha256=sha256(kept), size_bytes=kept.stat().st_size)
+
+
+class Shell:
+    """Runs one ticket for a person at a terminal; events go to ``events.jsonl`` and, in short, to stderr."""
+
+    def __init__(self, options: argparse.Namespace, *, cache: Path) -> None:
+        self.options = options
+        self.out: Path = options.out.resolve()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.cache = StepCache(cache.resolve(), limit_bytes=CACHE_BYTES)
+        self.heard: list[Event] = []
+
+    def run(self, recipe: Recipe) -> int:
+        """Apply a recipe; leaves the artifact, the report, the manifest and the sample script in the folder."""
+        finished = self._carry_out(self._ticket(Kind.COMPRESS, recipe))
+        if finished.outcome != "succeeded":
+            return self._complain(finished)
+        manifest.add_run_script(self.out)
+        report = json.loads((self.out / "report.json").read_text())
+        word = report["verdict"]["word"] or "not measured"
+        print(f"{word}: {' '.join(report['verdict']['reasons'])}")
+        return 0
+
+    def evaluate(self) -> int:
+        """Measure one model and print the figures as JSON."""
+        finished = self._carry_out(self._ticket(Kind.EVALUATE, None))
+        for event in self.heard:
+            if isinstance(event, Evaluated):
+                print(json.dumps(event.measured.model_dump(mode="json") | {"environment": event.environment.model_dump(mode="json")}, indent=1))
+        return self._complain(finished)
+
+    def inspect(self, path: Path) -> int:
+        """Print the facts of a model, with the guessed contract, or of a dataset."""
+        setattr(self.options, "data" if is_dataset(path) else "model", path)
+        finished = self._carry_out(self._ticket(Kind.INSPECT, None))
+        for event in self.heard:
+            if isinstance(event, ModelInspected | DatasetInspected):
+                self._print(event)
+        return self._complain(finished)
+
+    def _print(self, event: ModelInspected | DatasetInspected) -> None:
+        said = event.model_dump(mode="json", exclude={"type"})
+        if self.options.json:
+            print(json.dumps(said, indent=1))
+            return
+        facts = said["facts"]
+        for name in ("format", "size_bytes", "params", "macs", "opset", "inputs", "outputs", "target", "roles", "warnings"):
+            if name in facts:
+                print(f"{name:12} {facts[name]}")
+
+    def _ticket(self, kind: Kind, recipe: Recipe | None) -> Ticket:
+        options = self.options
+        profile(options.device)
+        contract = Contract.model_validate_json(options.contract.read_text()) if options.contract else None
+        return Ticket(
+            job="shell", kind=kind, attempt=1, team="shell", model=_blob(options.model), data=_blob(options.data),
+            options=DataOptions(target=options.target), contract=contract, recipe=recipe, device=options.device, seed=options.seed,
+        )  # fmt: skip
+
+    def _carry_out(self, ticket: Ticket) -> Finished:
+        cores = host().cores
+        with tempfile.TemporaryDirectory(prefix="workers-") as scratch, Nursery(spare=False) as nursery:
+            foreman = Foreman(
+                store=Folder(self.out), cache=self.cache, nursery=nursery, alone=Alone(Path(tempfile.gettempdir()) / "workers-alone"),
+                folder=Path(scratch).resolve(), threads=cores, cores=cores, quick=self.options.quick,
+            )  # fmt: skip
+            with (self.out / "events.jsonl").open("w") as file:
+
+                def emit(event: Event) -> None:
+                    self.heard.append(event)
+                    file.write(EVENT.dump_json(event).decode() + "\n")
+                    file.flush()
+                    _narrate(event)
+
+                finished = foreman.carry_out(ticket, emit=emit, should_stop=lambda: "")
+                emit(finished)
+        return finished
+
+    def _complain(self, finished: Finished) -> int:
+        from workers.__main__ import complain
+
+        if finished.outcome == "succeeded":
+            return 0
+        return complain(finished.problem or Problem(fault="ours", code="engine.lost", message="The child was killed from outside."))
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether to read a file as a dataset: by its ending, and for a zip by whether no network lies in it."""
+    import zipfile
+
+    if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        return not any(name.lower().endswith(".onnx") for name in zipfile.ZipFile(path).namelist()[:10_000])
+    return path.suffix.lower() in TABLES
+
+
+def _blob(path: Path | None) -> Blob | None:
+    if path is None:
+        return None
+    if not path.is_file():
+        raise YoursToFix(f"Expected a file, found a folder at {path}.", hint="Name the file itself, or zip the folder.", code="file.folder")
+    path = path.resolve()
+    return Blob(key=str(path), name=path.name, sha256=sha256(path), size_bytes=path.stat().st_size)
+
+
+def _narrate(event: Event) -> None:
+    """One short line for a person who watches the terminal."""
+    if isinstance(event, Log):
+        print(event.text, file=sys.stderr)
+    elif isinstance(event, Progress) and event.done == event.total:
+        print(f"step {event.step + 1}: {event.text or 'done'}", file=sys.stderr)
+    elif isinstance(event, StepFinished):
+        where = "from cache" if event.cached else f"{event.seconds:.1f} s"
+        print(f"step {event.step + 1}: {event.technique}, {where}", file=sys.stderr)
