@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from workers import manifest
+from workers import bundle
 from workers.device import host, profile, versions
 from workers.errors import Problem
 from workers.events import ArtifactStored, Event, FileHashed, Finished, Judged, Resources, StepFinished
@@ -264,8 +264,9 @@ class Run:
             files["recipe.yaml"] = out / "recipe.yaml"
             files["recipe.yaml"].write_text(self.ticket.recipe.as_yaml())
         blobs = [self.foreman.store.keep(path, name=name) for name, path in files.items()]
-        written = manifest.write(out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract())
-        blobs.append(self.foreman.store.keep(written, name="manifest.json"))
+        files["manifest.json"] = bundle.write_manifest(out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract())
+        files[bundle.BUNDLE_FILE] = bundle.pack(out / bundle.BUNDLE_FILE, files)
+        blobs += [self.foreman.store.keep(files[name], name=name) for name in ("manifest.json", bundle.BUNDLE_FILE)]
         for blob in blobs:
             self.emit(ArtifactStored(name=blob.name, key=blob.key, sha256=blob.sha256, size_bytes=blob.size_bytes))
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workers import manifest
+from workers import bundle
 from workers.contract import Contract
 from workers.device import host, profile
 from workers.errors import Problem, YoursToFix
@@ -32,6 +32,8 @@ class Folder:
         return Path(blob.key)
 
     def keep(self, path: Path, *, name: str) -> Blob:
+        if name == bundle.BUNDLE_FILE:  # the folder itself is the bundle
+            return Blob(key=str(path), name=name, sha256=sha256(path), size_bytes=path.stat().st_size)
         kept = Path(shutil.copyfile(path, self.out / name))
         return Blob(key=str(kept), name=name, sha256=sha256(kept), size_bytes=kept.stat().st_size)
 
@@ -51,7 +53,7 @@ class Shell:
         finished = self._carry_out(self._ticket(Kind.COMPRESS, recipe))
         if finished.outcome != "succeeded":
             return self._complain(finished)
-        manifest.add_run_script(self.out)
+        bundle.add_run_script(self.out)
         report = json.loads((self.out / "report.json").read_text())
         word = report["verdict"]["word"] or "not measured"
         print(f"{word}: {' '.join(report['verdict']['reasons'])}")

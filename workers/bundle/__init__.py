@@ -1,7 +1,11 @@
-"""``manifest.json``: what a bundle holds and how to feed it. The fixed sample script reads it."""
+"""A bundle: the artifact, ``manifest.json`` that says what it is and how to feed it, and a sample script.
+
+The script is one fixed file that reads the manifest: nothing a person typed becomes code.
+"""
 
 import json
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +13,11 @@ from workers.report import Report
 from workers.ticket import Blob, Ticket
 
 FORMAT = 1
-RUN_SCRIPT = Path(__file__).parent / "bundle" / "run.py"
+RUN_SCRIPT = Path(__file__).parent / "run.py"
+BUNDLE_FILE = "bundle.zip"
 
 
-def write(path: Path, files: Sequence[Blob], *, report: Report, ticket: Ticket, contract: dict[str, object]) -> Path:
+def write_manifest(path: Path, files: Sequence[Blob], *, report: Report, ticket: Ticket, contract: dict[str, object]) -> Path:
     """Write the manifest of an artifact.
 
     Args:
@@ -45,3 +50,15 @@ def write(path: Path, files: Sequence[Blob], *, report: Report, ticket: Ticket, 
 def add_run_script(folder: Path) -> Path:
     """Copy the fixed sample script into a folder."""
     return Path(shutil.copyfile(RUN_SCRIPT, folder / "run.py"))
+
+
+def pack(path: Path, files: dict[str, Path]) -> Path:
+    """Zip the files of a bundle with the sample script, stored, not compressed: weights hardly shrink and must be fast to read.
+
+    The same files give the same bytes: members are sorted and carry no time.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as bundle:
+        for name, source in sorted({**files, "run.py": RUN_SCRIPT}.items()):
+            with bundle.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member, source.open("rb") as file:
+                shutil.copyfileobj(file, member, 1 << 20)
+    return path
