@@ -1,0 +1,1 @@
+"""The hub: people, rows and pages. It knows the engine's classes and never loads a tensor library."""

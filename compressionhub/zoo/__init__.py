@@ -1,0 +1,1 @@
+"""The zoo app: the published catalogue."""
