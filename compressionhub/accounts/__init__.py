@@ -1,0 +1,1 @@
+"""People: who is here, on which team, and who may do what."""

@@ -1,0 +1,24 @@
+"""Signing in by user name or by e-mail address."""
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+from django.db.models import Q
+from django.http import HttpRequest
+
+from compressionhub.accounts.models import User
+
+
+class NameOrEmailBackend(ModelBackend):
+    """Takes either, in any case of letters. A user name holds no @, so one text never means two people."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        if not username or password is None:
+            return None
+        user = User.objects.filter(Q(username__iexact=username) | Q(email__iexact=username)).first()
+        if user is None:
+            User().set_password(password)  # the same work as for a known name, so that time does not tell which exist
+            return None
+        return user if user.check_password(password) and self.user_can_authenticate(user) else None

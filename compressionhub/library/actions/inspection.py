@@ -1,0 +1,69 @@
+"""What the sandbox found out, written down. Called for the hub itself, never by a person."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db import transaction
+from django.utils import timezone
+
+from compressionhub.accounts.actions import audit
+from compressionhub.library.models import Dataset, ModelVersion, State
+from workers.contract import Contract
+from workers.errors import Problem
+from workers.events import Tried
+from workers.facts import DatasetFacts, ModelFacts
+
+Item = TypeVar("Item", ModelVersion, Dataset)
+
+
+@transaction.atomic
+def record_model_inspection(
+    *, version: ModelVersion, facts: ModelFacts, contract: Contract, sha256: str = ""
+) -> ModelVersion:
+    """Write what the sandbox found in a model. A contract that a person confirmed is not replaced."""
+    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version.pk)
+    version.facts = facts
+    if not version.is_confirmed:
+        version.contract = contract
+    return _record_ready(version, sha256)
+
+
+@transaction.atomic
+def record_dataset_inspection(*, dataset: Dataset, facts: DatasetFacts, sha256: str = "") -> Dataset:
+    """Write what the sandbox found in a dataset."""
+    dataset = Dataset.objects.select_for_update(of=("self",)).select_related("team").get(pk=dataset.pk)
+    dataset.facts = facts
+    return _record_ready(dataset, sha256)
+
+
+def _record_ready(item: Item, sha256: str) -> Item:
+    item.state, item.problem, item.verified_at = State.READY, None, timezone.now()
+    item.sha256 = sha256 or item.sha256
+    item.save()
+    audit(None, "library.verified", item, item.team)
+    return item
+
+
+@transaction.atomic
+def record_rejection(*, item: ModelVersion | Dataset, problem: Problem) -> None:
+    """Write why a file was refused, in words a person can act on."""
+    item.state, item.problem, item.verified_at = State.REJECTED, problem, timezone.now()
+    item.save(update_fields=["state", "problem_json", "verified_at"])
+    audit(None, "library.rejected", item, item.team, code=problem.code)
+
+
+@transaction.atomic
+def record_trial(*, version: ModelVersion, dataset: Dataset, tried: Tried) -> None:
+    """Write what ten samples gave."""
+    version.tried, version.tried_on, version.trial_problem, version.trial_asked_at = tried, dataset, None, None
+    version.save(update_fields=["tried_json", "tried_on", "trial_problem_json", "trial_asked_at"])
+    audit(None, "contract.tried", version, version.team, metric=tried.metric, value=tried.measured.value)
+
+
+@transaction.atomic
+def record_trial_failure(*, version: ModelVersion, problem: Problem) -> None:
+    """Write why ten samples could not be run."""
+    version.trial_problem, version.trial_asked_at = problem, None
+    version.save(update_fields=["trial_problem_json", "trial_asked_at"])
+    audit(None, "contract.try-failed", version, version.team, code=problem.code)
