@@ -1,0 +1,251 @@
+"""What a network says about data, and what that is worth: task metrics, their differences, and guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workers.contract import Contract, Task
+from workers.errors import OursToFix, YoursToFix
+from workers.evaluation.sessions import Feed, concatenated, feeds_for, fixed_batch, run
+from workers.facts import Role
+from workers.metric import for_contract
+from workers.model import Progress
+from workers.numerics.classes import Classes, said_classes
+from workers.report import Interval, MetricDelta
+from workers.workbench import Data
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The network's first output for n samples, float32 and batch axis first; labels, if any; row numbers in the dataset."""
+
+    outputs: np.ndarray
+    labels: np.ndarray | None
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def predict(
+    session: ort.InferenceSession,
+    data: Data,
+    role: Role,
+    *,
+    batch: int = 32,
+    limit: int | None = None,
+    check: Callable[[], None] | None = None,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Run a network over the rows of a role.
+
+    A graph with a fixed batch size is fed in pieces of that size; one that declares a free batch
+    axis but cannot take a batch is fed sample by sample.
+
+    Args:
+        batch: samples per run, where the graph leaves it free.
+        limit: at most this many rows.
+        check: called before each batch; raises to stop.
+        progress: called after each batch with (done, total, text).
+
+    Raises:
+        YoursToFix: if the role is empty or the samples do not fit the network.
+    """
+    if role not in data.facts.roles or not data.facts.roles[role].rows:
+        raise YoursToFix(f"Expected {role} data, found none.", hint="Choose a dataset that has it.", code="data.role-missing")
+    total = min(data.facts.roles[role].rows, limit or data.facts.roles[role].rows)
+    outputs: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    rows: list[np.ndarray] = []
+    answer = _Answerer(session)
+    for part in data.batches(role, size=batch, limit=limit):
+        if check is not None:
+            check()
+        outputs.append(answer(part.inputs, len(part)))
+        rows.append(part.rows)
+        if part.labels is not None:
+            labels.append(part.labels)
+        if progress is not None:
+            done = sum(map(len, rows))
+            progress(done, total, f"{done:,} of {total:,} samples")
+    return Predictions(np.concatenate(outputs), np.concatenate(labels) if labels else None, np.concatenate(rows))
+
+
+class _Answerer:
+    """Gives the first output for a batch; remembers when a graph turned out to take single samples only."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self.session = session
+        self.one_by_one = False
+
+    def __call__(self, inputs: Feed, rows: int) -> np.ndarray:
+        if not self.one_by_one:
+            try:
+                return self._whole(inputs, rows)
+            except (YoursToFix, OursToFix) as fault:
+                if rows == 1 or fixed_batch(self.session) is not None or fault.code == "runtime.out-of-memory":
+                    raise
+        parts = [self._whole({name: array[row : row + 1] for name, array in inputs.items()}, 1) for row in range(rows)]
+        self.one_by_one = True  # only now: if single samples fail as well, the fault lies elsewhere
+        return np.concatenate(parts)
+
+    def _whole(self, inputs: Feed, rows: int) -> np.ndarray:
+        answer = concatenated([first_output(run(self.session, feed)) for feed in feeds_for(self.session, inputs, rows)], rows)
+        if len(answer) != rows:
+            raise YoursToFix(
+                f"Expected one answer for each of {rows} samples, found an output of shape {answer.shape}.",
+                hint="Export the network with the batch axis first in its first output.", code="model.output-shape",
+            )  # fmt: skip
+        return answer
+
+
+def first_output(outputs: list[np.ndarray]) -> np.ndarray:
+    """The first output as float32, with a batch axis.
+
+    Raises:
+        YoursToFix: if it is no tensor of numbers.
+    """
+    first = outputs[0]
+    if not isinstance(first, np.ndarray) or first.dtype.kind not in "fiub":
+        raise YoursToFix(
+            f"Expected numbers as the network's first output, found {getattr(first, 'dtype', type(first).__name__)}.",
+            hint="Export the network so that scores or class numbers come first (for skl2onnx: options={'zipmap': False}).",
+            code="model.output-type",
+        )
+    return np.atleast_1d(first).astype(np.float32)
+
+
+def score(predictions: Predictions, contract: Contract, *, seed: int) -> dict[str, Interval]:
+    """Every metric that suits the network's task, with its 95 % interval; none where there are no labels.
+
+    Raises:
+        YoursToFix: if outputs or labels are not what the contract says.
+    """
+    if predictions.labels is None:
+        return {}
+    outputs, labels = readable(predictions, contract)
+    return {metric.name: metric.measure(outputs, labels, seed=seed) for metric in for_contract(contract)}
+
+
+def compare(before: Predictions, after: Predictions, contract: Contract, *, seed: int) -> dict[str, MetricDelta]:
+    """``after`` minus ``before`` in every metric that suits, paired sample by sample.
+
+    Raises:
+        ValueError: if the two were not made from the same rows.
+    """
+    if not np.array_equal(before.rows, after.rows):
+        raise ValueError("expected predictions for the same rows")
+    if before.labels is None:
+        return {}
+    first, labels = readable(before, contract)
+    second, _ = readable(after, contract)
+    return {metric.name: metric.compare(first, second, labels, seed=seed) for metric in for_contract(contract)}
+
+
+def predicted_classes(outputs: np.ndarray, contract: Contract) -> Classes:
+    """The class each output names, (n,); -1 where it holds not-a-number."""
+    return said_classes(_class_scores(outputs, contract))
+
+
+def chance_level(labels: np.ndarray, contract: Contract) -> float:
+    """What a network that looks at nothing would reach in the headline metric.
+
+    For classes the accuracy of always saying the most frequent one; for numbers the RMSE of always saying their mean.
+    """
+    if contract.task is Task.CLASSIFICATION:
+        _, counts = np.unique(_class_labels(labels), return_counts=True)
+        return float(counts.max() / counts.sum())
+    values = np.asarray(labels, dtype=np.float64)
+    return float(np.sqrt(np.mean(np.square(values - values.mean(axis=0)))))
+
+
+def readable(predictions: Predictions, contract: Contract) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and labels in the form metrics take.
+
+    Returns:
+        For classes: outputs (n,) of class numbers or (n, classes) of scores, labels (n,) of class numbers.
+        For numbers: outputs and labels of one shape, (n,) or (n, targets).
+
+    Raises:
+        YoursToFix: if they are not what the contract says.
+    """
+    if predictions.labels is None:
+        raise ValueError("expected labels")
+    if contract.task is Task.CLASSIFICATION:
+        outputs = _class_scores(predictions.outputs, contract)
+        labels = _class_labels(predictions.labels)
+        _see_labels_fit(outputs, labels)
+        return outputs, labels
+    if contract.task is Task.REGRESSION:
+        return _numbers(predictions.outputs, predictions.labels)
+    return predictions.outputs, predictions.labels
+
+
+def _class_scores(outputs: np.ndarray, contract: Contract) -> np.ndarray:
+    """(n,) class numbers or (n, classes) scores. One column holds the score of class 1 of two.
+
+    A column of probabilities p becomes (1 - p, p); any other column is taken as a logit z and becomes (0, z).
+    """
+    meaning = contract.outputs[0].meaning if contract.outputs else "other"
+    flat = outputs.reshape(len(outputs), -1) if outputs.ndim != 2 and max(outputs.shape[2:], default=1) == 1 else outputs
+    if flat.ndim != 2:
+        raise YoursToFix(
+            f"Expected one score for each class, found an output of shape {outputs.shape}.",
+            hint="Correct the task in the input contract, or export the network with its class scores as first output.",
+            code="model.output-shape",
+        )
+    if flat.shape[1] > 1:
+        return flat
+    column = flat[:, 0]
+    if meaning == "labels":
+        return column
+    return np.stack([1 - column if meaning == "probabilities" else np.zeros_like(column), column], axis=1)
+
+
+def _class_labels(labels: np.ndarray) -> Classes:
+    """(n,) whole numbers from 0."""
+    flat = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    whole = flat.astype(np.int64) if flat.ndim == 1 and flat.dtype.kind in "iufb" else None
+    if whole is None or not np.array_equal(whole, flat) or whole.min(initial=0) < 0:
+        raise YoursToFix(
+            f"Expected class numbers from 0 as labels, found {labels.dtype} of shape {labels.shape}.",
+            hint="Give each sample one class, or set the task to regression in the input contract.", code="data.labels",
+        )  # fmt: skip
+    return whole
+
+
+def _see_labels_fit(outputs: np.ndarray, labels: Classes) -> None:
+    if outputs.ndim == 2 and labels.max(initial=0) >= outputs.shape[1]:
+        raise YoursToFix(
+            f"Expected labels from 0 to {outputs.shape[1] - 1}, as the network has {outputs.shape[1]} classes, found {labels.max()}.",
+            hint="Choose the dataset the network was trained for, or number its classes from 0.", code="data.labels-out-of-range",
+        )  # fmt: skip
+
+
+def _numbers(outputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the batch axis first and of one shape.
+
+    Raises:
+        YoursToFix: if the shapes differ, or an output is not finite: an error of infinity is no figure.
+    """
+    said, true = outputs.reshape(len(outputs), -1), labels.reshape(len(labels), -1)
+    if said.shape[1] != true.shape[1]:
+        raise YoursToFix(
+            f"Expected {true.shape[1]} numbers for each sample, found {said.shape[1]}.",
+            hint="Correct the target column, or the task in the input contract.", code="model.output-shape",
+        )  # fmt: skip
+    broken = int(np.sum(~np.isfinite(said).all(axis=1)))
+    if broken:
+        raise YoursToFix(
+            f"Expected finite predictions, found {broken:,} of {len(said):,} that are infinite or not a number.",
+            hint="The number format overflows: leave the step out that changed it, or scale the network's inputs.",
+            code="model.not-finite",
+        )
+    return said, true

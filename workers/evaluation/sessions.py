@@ -1,0 +1,197 @@
+"""Opening a network in ONNX Runtime and feeding it, with errors a person can act on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from workers.errors import EngineError, OursToFix, YoursToFix
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+Feed = dict[str, np.ndarray]
+
+ERRORS_ONLY = 3
+NUMPY_TYPES = {
+    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8, "tensor(int16)": np.int16, "tensor(int32)": np.int32, "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8, "tensor(uint16)": np.uint16, "tensor(uint32)": np.uint32, "tensor(uint64)": np.uint64,
+    "tensor(bool)": np.bool_,
+}  # fmt: skip
+OPERATOR = (
+    re.compile(r"implementation for (?P<op>[\w.:]+)\(\d+\)"),
+    re.compile(r"(?P<op>[\w.:]+)\(-?\d+\) is not a registered function/op"),
+    re.compile(r"No Op registered for (?P<op>[\w.:]+)"),
+    re.compile(r"running (?P<op>[\w.:]+) node"),
+    re.compile(r"Op \((?P<op>[\w.:]+)\)"),
+    re.compile(r"node_?\s*(?:name)?[:\s(]*\"?(?P<op>[A-Z]\w+)\"?\b.*(?:rror|nvalid)"),
+)
+
+
+def open_session(model: Path | bytes, *, threads: int = 1, provider: str = "CPUExecutionProvider") -> ort.InferenceSession:
+    """Open a network: quiet, one operator after another, on a fixed number of threads.
+
+    Threads do not spin after a run, so that a session waiting for its turn takes nothing from
+    the one whose turn it is.
+
+    Args:
+        model: the file (external data is found beside it), or a whole model as bytes.
+        threads: threads within one operator.
+        provider: the execution provider; there is no silent fall-back to another.
+
+    Raises:
+        YoursToFix: if the file is no valid network, or holds an operator the runtime does not have.
+        OursToFix: if this host lacks the provider or the memory.
+    """
+    import onnxruntime as ort
+
+    if provider not in ort.get_available_providers():
+        raise OursToFix(
+            f"Expected a host with {provider}, found {', '.join(ort.get_available_providers())}.",
+            hint="Choose a device whose runtime this host has.", code="runtime.no-provider",
+        )  # fmt: skip
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return ort.InferenceSession(source, sess_options=_options(threads), providers=[provider])
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        _refuse(error)
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def run(session: ort.InferenceSession, feed: Feed) -> list[np.ndarray]:
+    """Run once; all outputs.
+
+    Raises:
+        YoursToFix: if the feed does not fit the network.
+        OursToFix: if the runtime fails or memory is short.
+    """
+    try:
+        return list(session.run(None, feed))
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        _refuse(error)
+
+
+def fixed_batch(session: ort.InferenceSession) -> int | None:
+    """The batch size written into the graph, or None where it is free."""
+    first = [node.shape[0] for node in session.get_inputs() if node.shape]
+    sizes = {size for size in first if isinstance(size, int) and size > 0}
+    return sizes.pop() if len(sizes) == 1 and len(first) == len(session.get_inputs()) else None
+
+
+def fit_feed(session: ort.InferenceSession, inputs: Feed) -> Feed:
+    """The arrays a network asks for, in the number types it asks for.
+
+    Raises:
+        YoursToFix: if an input is missing.
+    """
+    wanted = session.get_inputs()
+    missing = [node.name for node in wanted if node.name not in inputs]
+    if missing:
+        raise YoursToFix(
+            f"Expected data for the input {missing[0]!r}, found {', '.join(map(repr, inputs)) or 'none'}.",
+            hint="Name the arrays after the network's inputs, or correct the input contract.", code="data.input-missing",
+        )  # fmt: skip
+    return {node.name: np.ascontiguousarray(inputs[node.name], dtype=NUMPY_TYPES.get(node.type)) for node in wanted}
+
+
+def feeds_for(session: ort.InferenceSession, inputs: Feed, rows: int) -> list[Feed]:
+    """Cut a batch into what the graph takes at once: all of it, or pieces of its fixed batch size.
+
+    The last piece is filled up by repeating its last row.
+
+    Args:
+        inputs: arrays with ``rows`` rows each, the batch axis first.
+    """
+    feed, size = fit_feed(session, inputs), fixed_batch(session)
+    if size is None or size == rows:
+        return [feed]
+    return [_piece(feed, begin, size, rows) for begin in range(0, rows, size)]
+
+
+def _piece(feed: Feed, begin: int, size: int, rows: int) -> Feed:
+    chosen = np.minimum(np.arange(begin, begin + size), rows - 1)
+    return {name: np.ascontiguousarray(array[chosen]) for name, array in feed.items()}
+
+
+def tile(sample: Feed, rows: int) -> Feed:
+    """Repeat a batch of one until it has ``rows`` rows; what has no batch axis of one stays as it is."""
+    return {
+        name: np.repeat(array, rows, axis=0) if array.ndim and array.shape[0] == 1 else array
+        for name, array in sample.items()
+    }  # fmt: skip
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """Say in our words what the runtime said in its own."""
+    kind, said = type(error).__name__, " ".join(str(error).split())
+    if isinstance(error, EngineError):
+        raise error
+    operator = next((match["op"] for pattern in OPERATOR if (match := pattern.search(said))), "")
+    raise _problem(kind, said, operator) from error
+
+
+def _problem(kind: str, said: str, operator: str) -> EngineError:
+    if isinstance_of_memory(kind, said):
+        return OursToFix(
+            f"Expected enough memory for the network, found too little: {_short(said)}",
+            hint="Choose a host with more memory, or a smaller batch.", code="runtime.out-of-memory",
+        )  # fmt: skip
+    if kind == "NotImplemented" or (operator and ("not a registered" in said or "No Op registered" in said)):
+        return YoursToFix(
+            f"Expected operators that ONNX Runtime has, found {operator or 'one it lacks'}: {_short(said)}",
+            hint="Export with standard ONNX operators, or with another opset.", code="model.unsupported-operator",
+        )  # fmt: skip
+    if kind in ("InvalidProtobuf", "NoModel"):
+        return YoursToFix(
+            f"Expected an ONNX file, found something that cannot be read as one: {_short(said)}",
+            hint="Export the network again as ONNX.", code="model.unreadable",
+        )  # fmt: skip
+    if kind == "NoSuchFile":
+        return OursToFix(f"Expected the network's file, found none: {_short(said)}", hint="Upload it again.", code="model.file-missing")
+    if kind == "InvalidArgument" and ("invalid dimensions" in said or "Unexpected input data type" in said or "Invalid rank" in said):
+        return YoursToFix(
+            f"Expected samples shaped as the network's input, found others: {_short(said)}",
+            hint="Correct shape, layout or type in the input contract.", code="data.does-not-fit",
+        )  # fmt: skip
+    at = f" at {operator}" if operator else ""
+    if kind in ("InvalidGraph", "InvalidArgument", "Fail"):
+        return YoursToFix(
+            f"Expected a valid network, found a fault{at}: {_short(said)}",
+            hint="Check the export with onnx.checker, then export again.", code="model.invalid",
+        )  # fmt: skip
+    return OursToFix(
+        f"Expected the network to run, but ONNX Runtime failed{at}: {_short(said)}",
+        hint="Try another batch size or opset; if it stays, report the network.", code="runtime.failed",
+    )  # fmt: skip
+
+
+def isinstance_of_memory(kind: str, said: str) -> bool:
+    return kind == "MemoryError" or "bad_alloc" in said or "Failed to allocate memory" in said
+
+
+def _short(said: str) -> str:
+    """At most 300 characters of the runtime's own words, without the source positions of its C++ files."""
+    plain = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|h):\d+ .*?\) ?", "", said).strip()
+    return plain if len(plain) <= 300 else plain[:299] + "…"
+
+
+def concatenated(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """Join the outputs of the pieces of one batch and drop the rows that only filled the last piece up."""
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts))[:rows]
