@@ -17,10 +17,14 @@ app.conf.update(
 )
 
 
-def send_ticket(ticket: dict[str, Any], *, queue: str) -> None:
+def send_ticket(ticket: dict[str, Any], *, queue: str, task_id: str | None = None, priority: int | None = None) -> None:
     """Put a ticket, as plain JSON, into a queue: ``cpu``, ``gpu`` or ``edge``.
+
+    Args:
+        task_id: names the attempt, so that a lost ticket can be told from one that waits.
+        priority: 0 is taken first, 9 last.
 
     Raises:
         kombu.exceptions.OperationalError: if the broker cannot be reached.
     """
-    app.send_task(TASK, args=[ticket], queue=queue, retry=False)
+    app.send_task(TASK, args=[ticket], queue=queue, task_id=task_id, priority=priority, retry=False)

@@ -1,0 +1,108 @@
+"""The gate: pass/fail rules a result must meet before it may be published."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from workers.errors import Frozen
+from workers.metric import metrics
+from workers.report import MetricDelta, Report, VerdictWord
+
+VERDICT_ORDER: tuple[VerdictWord, ...] = ("slower", "no-gain", "smaller-only", "faster")
+
+
+class Finding(Frozen):
+    """One rule, what was measured, and whether it holds. ``at_risk``: only the middle of the interval passes."""
+
+    rule: str
+    measured: str
+    passed: bool
+    at_risk: bool = False
+
+
+class GateResult(Frozen):
+    passed: bool
+    findings: tuple[Finding, ...]
+
+    @property
+    def at_risk(self) -> bool:
+        return self.passed and any(finding.at_risk for finding in self.findings)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it does not pass, one sentence per broken rule."""
+        return tuple(f"{finding.rule}: {finding.measured}" for finding in self.findings if not finding.passed)
+
+
+class Gate(Frozen):
+    """The rules.
+
+    ``max_drop_points`` is absolute: 1.0 allows the headline metric to lose one point of a hundred. For a
+    metric in the unit of its target (RMSE) it allows a rise of that many percent of the baseline.
+    ``strict`` compares the bad end of the 95 % interval, otherwise the point estimate counts.
+    """
+
+    max_drop_points: float = Field(
+        1.0, ge=0, le=100, title="Largest drop", description="How many points the headline metric may lose, absolute.",
+        json_schema_extra={"unit": "points", "step": 0.1},
+    )  # fmt: skip
+    strict: bool = Field(False, title="Strict", description="Compare the bad end of the 95 % interval, not the middle.")
+    least_verdict: VerdictWord | None = Field(None, title="Verdict at least", description="The worst verdict that still passes.")
+
+    def judge(self, report: Report) -> GateResult:
+        """Compare a report with the rules."""
+        findings = [self._drop(report)]
+        if self.least_verdict is not None:
+            findings.append(_verdict(self.least_verdict, report))
+        return GateResult(passed=all(finding.passed for finding in findings), findings=tuple(findings))
+
+    @property
+    def summary(self) -> str:
+        """The rules in one line."""
+        drop = f"drop of at most {self.max_drop_points:g} points{', whole interval' if self.strict else ''}"
+        return drop if self.least_verdict is None else f"{drop}; verdict at least {self.least_verdict}"
+
+    def _drop(self, report: Report) -> Finding:
+        name = headline(report)
+        if name is None:
+            return Finding(rule="The result was evaluated", measured="no task metric was measured", passed=False)
+        middle, worst = drop_points(name, report.delta.metrics[name], report.baseline.metrics[name].value)
+        counted = worst if self.strict else middle
+        unit = "%" if is_relative(name) else "points"
+        return Finding(
+            rule=f"{name}: loses at most {self.max_drop_points:g} {unit}{', whole interval' if self.strict else ''}",
+            measured=f"loses {middle:.2f} {unit}, at worst {worst:.2f}",
+            passed=counted <= self.max_drop_points,
+            at_risk=worst > self.max_drop_points,
+        )
+
+
+def headline(report: Report) -> str | None:
+    """The metric a gate looks at: the first one that both networks have."""
+    order = ("accuracy", "rmse", "auc", "perplexity")
+    names = [name for name in report.delta.metrics if name in report.baseline.metrics]
+    return min(names, key=lambda name: (order.index(name) if name in order else len(order), name), default=None)
+
+
+def is_relative(name: str) -> bool:
+    """Whether a loss is told in percent of the baseline, because the metric has the unit of its target."""
+    return name in metrics() and metrics()[name].about.unit != "share"
+
+
+def drop_points(name: str, delta: MetricDelta, baseline: float) -> tuple[float, float]:
+    """How much worse the result is, and at worst by the 95 % interval: in points, or in percent of the baseline."""
+    scale = 100.0 / abs(baseline) if is_relative(name) and baseline else 100.0
+    if name not in metrics() or metrics()[name].about.higher_is_better:
+        return -delta.value * scale, -delta.low * scale
+    return delta.value * scale, delta.high * scale
+
+
+def _verdict(least: VerdictWord, report: Report) -> Finding:
+    word = report.verdict.word
+    return Finding(
+        rule=f"Verdict at least {least}",
+        measured=word or "no verdict: the host was too noisy",
+        passed=word is not None and VERDICT_ORDER.index(word) >= VERDICT_ORDER.index(least),
+    )
+
+

@@ -1,0 +1,58 @@
+"""From a job's row to the ticket a worker gets, and into the queue."""
+
+import logging
+
+import redis
+from kombu.exceptions import OperationalError
+
+from compressionhub.celery import send_ticket
+from compressionhub.jobs.models import Job
+from workers.ticket import Kind, Limits, Ticket
+
+LIMITS = Limits()
+log = logging.getLogger(__name__)
+
+
+def task_id(job: Job) -> str:
+    """The name of the current attempt's task."""
+    return f"{job.pk}:{job.attempt}"
+
+
+def ticket(job: Job) -> Ticket:
+    """The ticket for the current attempt. It names store keys; a worker's child never sees it."""
+    return Ticket(
+        job=str(job.pk),
+        number=job.number,
+        kind=Kind(job.kind),
+        attempt=job.attempt,
+        team=str(job.team_id),
+        model=job.model_version.blob if job.model_version else None,
+        data=job.dataset.blob if job.dataset else None,
+        options=job.dataset.options if job.dataset else Ticket.model_fields["options"].default,
+        contract=job.model_version.contract if job.model_version else None,
+        recipe=job.recipe_value,
+        device=job.device,
+        seed=job.seed,
+        limits=LIMITS,
+    )
+
+
+def send(job: Job) -> bool:
+    """Put the current attempt's ticket into its queue.
+
+    Returns:
+        Whether the broker took it. Where it did not, the relay sends it again within 30 seconds.
+    """
+    try:
+        body = ticket(job).model_dump(mode="json")
+        send_ticket(body, queue=job.queue, task_id=task_id(job), priority=job.priority)
+    except (OperationalError, redis.RedisError, OSError) as error:
+        log.warning("ticket of job %s waits for the broker: %s", job.pk, error)
+        return False
+    return True
+
+
+def send_by_id(pk: object) -> bool:
+    """Send the ticket of a job that is still queued. For use once a transaction is committed."""
+    job = Job.objects.select_related("model_version__model", "dataset").filter(pk=pk, state="queued").first()
+    return job is not None and send(job)
