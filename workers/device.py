@@ -12,6 +12,7 @@ from workers.errors import Frozen, YoursToFix
 FOLDER = Path(__file__).parent / "devices"
 VERSIONS_OF = ("onnx", "onnxruntime", "numpy")
 INT8_DOT_PRODUCT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "dotprod", "i8mm"})
+ARM = frozenset({"aarch64", "arm64"})
 
 
 class DeviceProfile(Frozen):
