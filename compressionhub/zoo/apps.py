@@ -1,8 +1,22 @@
-"""The zoo app."""
+"""The zoo app: the top layer, with the home page and the catalogue."""
 
 from django.apps import AppConfig
+from django.http import HttpRequest
 
 
 class ZooConfig(AppConfig):
     name = "compressionhub.zoo"
     label = "zoo"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from compressionhub.ui.navigation import Place, register
+
+        register(Place(label="Home", icon="home", url_name="zoo:home", order=10, phone=True))
+        register(Place(label="Zoo", icon="books", url_name="zoo:list", order=50, count=_entries, phone=True))
+
+
+def _entries(request: HttpRequest) -> int:
+    from compressionhub.zoo.models import Entry
+
+    return Entry.objects.visible_to(request.user).listed().count()

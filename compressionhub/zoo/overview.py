@@ -1,0 +1,77 @@
+"""What the home page answers: what runs, what is waiting, and what compression saved so far in size and latency."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from compressionhub.accounts.models import Team, User
+from compressionhub.jobs.models import Job
+from compressionhub.jobs.states import Kind, State
+from compressionhub.library.models import Dataset, TrainedModel
+from compressionhub.zoo.models import Entry
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model with its best listed variant, or the reason why there is none."""
+
+    model: TrainedModel
+    best: Entry | None
+    variants: int
+    running: Job | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    models: tuple[ModelRow, ...]
+    active: tuple[Job, ...]
+    ready_to_publish: tuple[Job, ...]
+    datasets: int
+    entries: int
+    best_speedup: float | None
+    saved_bytes: int
+    baseline_bytes: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.models and not self.datasets
+
+    @property
+    def saved_share(self) -> float | None:
+        """Share of the baselines' bytes that the smallest listed variant of each model does without."""
+        return self.saved_bytes / self.baseline_bytes if self.baseline_bytes else None
+
+
+def overview(team: Team, user: User) -> Overview:
+    """Gather the page in a fixed number of queries."""
+    entries = list(Entry.objects.visible_to(user).listed().filter(team=team))
+    jobs = Job.objects.visible_to(user).filter(team=team)
+    active = tuple(jobs.active().exclude(kind=Kind.TRY).with_progress().order_by("submitted_at")[:8])
+    models = tuple(_row(model, entries, active) for model in TrainedModel.objects.filter(team=team).with_versions())
+    smallest = {row.model.pk: min((e for e in entries if e.model_id == row.model.pk), key=lambda e: e.size_bytes, default=None) for row in models}
+    chosen = [entry for entry in smallest.values() if entry]
+    baseline = sum(round(entry.size_bytes * entry.size_ratio) for entry in chosen)
+    return Overview(
+        models=models, active=active, ready_to_publish=_publishable(jobs), datasets=Dataset.objects.filter(team=team).count(), entries=len(entries),
+        best_speedup=_geometric_mean([row.best.speedup for row in models if row.best]),
+        saved_bytes=baseline - sum(entry.size_bytes for entry in chosen), baseline_bytes=baseline,
+    )  # fmt: skip
+
+
+def _row(model: TrainedModel, entries: list[Entry], active: tuple[Job, ...]) -> ModelRow:
+    mine = [entry for entry in entries if entry.model_id == model.pk]
+    best = max(mine, key=lambda entry: entry.speedup, default=None)
+    running = next((job for job in active if job.model_version and job.model_version.model_id == model.pk), None)
+    return ModelRow(model=model, best=best, variants=len(mine), running=running)
+
+
+def _publishable(jobs: "object") -> tuple[Job, ...]:
+    """Finished results that pass their gate and are not in the zoo yet, newest first."""
+    done = jobs.filter(kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True).with_progress().order_by("-finished_at")[:20]  # type: ignore[attr-defined]
+    return tuple(job for job in done if job.gate_result and job.gate_result.passed and job.report_value.verdict.word)[:3]
+
+
+def _geometric_mean(ratios: list[float]) -> float | None:
+    """The mean of ratios: two models at 2x and 0.5x average to no change."""
+    return math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios)) if ratios else None

@@ -1,0 +1,16 @@
+"""The addresses of home and zoo."""
+
+from django.urls import path
+
+from compressionhub.zoo import views
+
+app_name = "zoo"
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("zoo/", views.catalogue, name="list"),
+    path("zoo/publish/<uuid:job>/", views.publish, name="publish"),
+    path("zoo/<uuid:pk>/", views.entry, name="entry"),
+    path("zoo/<uuid:pk>/withdraw/", views.withdraw, name="withdraw"),
+    path("zoo/<uuid:pk>/download/", views.download, name="download"),
+    path("zoo/file/<str:token>/<str:name>", views.file, name="file"),
+]

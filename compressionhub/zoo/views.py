@@ -1,0 +1,90 @@
+"""Home, catalogue, entry, publish, download: HTTP in, HTTP out."""
+
+from uuid import UUID
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from compressionhub.accounts.http import HubRequest, team_required
+from compressionhub.accounts.permissions import Verb, may, require
+from compressionhub.errors import HubError
+from compressionhub.jobs.models import Job
+from compressionhub.library.store import store
+from compressionhub.zoo import actions, charts, label
+from compressionhub.zoo.catalogue import ORDERS, browse
+from compressionhub.zoo.forms import PublishForm
+from compressionhub.zoo.models import Entry, Standing
+from compressionhub.zoo.overview import overview
+
+
+@team_required
+def home(request: HubRequest) -> HttpResponse:
+    return render(request, "zoo/home.html", {"overview": overview(request.team, request.user)})
+
+
+@team_required
+def catalogue(request: HubRequest) -> HttpResponse:
+    entries = list(Entry.objects.visible_to(request.user).listed().select_related("team"))
+    found = browse(entries, request.GET)
+    context = {"found": found, "orders": [(key, says) for key, (says, _) in ORDERS.items()]}
+    if found.found:
+        context |= {"chart": charts.trade_offs(found.matching, found.front), "families": charts.families_of(found.matching)}
+    return render(request, "zoo/list.html#results" if request.htmx else "zoo/list.html", context)
+
+
+@team_required
+def entry(request: HubRequest, pk: UUID) -> HttpResponse:
+    found = get_object_or_404(Entry.objects.visible_to(request.user).select_related("published_by", "model", "baseline__model"), pk=pk)
+    context = {
+        "entry": found, "record": found.record, "arrows": label.arrows(found.record), "accuracy": label.accuracy_bar(found.record),
+        "may_withdraw": found.is_listed and may(request.user, Verb.PUBLISH, found.team),
+        "may_download": may(request.user, Verb.DOWNLOAD, request.team), "own": found.team_id == request.team.pk,
+    }  # fmt: skip
+    return render(request, "zoo/entry.html", context)
+
+
+@team_required
+def publish(request: HubRequest, job: UUID) -> HttpResponse:
+    found = get_object_or_404(Job.objects.visible_to(request.user).with_progress(), pk=job)
+    require(request.user, Verb.PUBLISH, found.team)
+    record = actions.record_of(found)
+    form = PublishForm(found, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return redirect(actions.publish(job=found, by=request.user, **form.cleaned_data))
+        except HubError as error:
+            form.add_error("name" if error.code.startswith("entry.name") else None, f"{error.message} {error.hint}")
+    return render(request, "zoo/publish.html", {"job": found, "record": record, "form": form})
+
+
+@team_required
+@require_POST
+def withdraw(request: HubRequest, pk: UUID) -> HttpResponse:
+    found = get_object_or_404(Entry.objects.visible_to(request.user), pk=pk)
+    actions.retire(entry=found, by=request.user, standing=Standing.WITHDRAWN, reason=request.POST.get("reason", "").strip() or "no reason given")
+    return redirect(found)
+
+
+@team_required
+@require_POST
+def download(request: HubRequest, pk: UUID) -> HttpResponse:
+    found = get_object_or_404(Entry.objects.visible_to(request.user), pk=pk)
+    name = request.POST.get("file", "bundle.zip")
+    token = actions.link_to(by=request.user, entry=found, name=name)
+    return redirect(reverse("zoo:file", args=[token, f"{safe_name(found.name)}-{name}"]))
+
+
+@require_GET
+def file(request: HttpRequest, token: str, name: str) -> HttpResponse | FileResponse:
+    found, record = actions.follow(token)
+    response = FileResponse(store().path(record.key).open("rb"), as_attachment=True, filename=f"{safe_name(found.name)}-{record.name}")
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Content-SHA256"] = record.sha256
+    return response
+
+
+def safe_name(name: str) -> str:
+    """A file name of letters, digits, dots and dashes: nothing that a header or a shell could trip over."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name).strip(".-") or "entry"
