@@ -1,0 +1,1 @@
+"""The ui app: how pages are built."""

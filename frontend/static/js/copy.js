@@ -1,0 +1,23 @@
+// data-copy="#id" copies the text of that element; data-copy-text="…" copies the text itself.
+import { toast } from "./toast.js";
+
+const written = (button) =>
+  button.dataset.copyText ?? document.querySelector(button.dataset.copy)?.textContent.trim() ?? "";
+
+async function put(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = Object.assign(document.createElement("textarea"), { value: text }); // plain http has no clipboard
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+export function wakeCopy() {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy], [data-copy-text]");
+    if (!button) return;
+    await put(written(button));
+    toast("Copied.");
+  });
+}

@@ -1,0 +1,12 @@
+// Wakes the behaviour every page may have. Pages add their own modules in the scripts block.
+import { wakeCharts } from "./charts.js";
+import { wakeConfirm } from "./confirm.js";
+import { wakeCopy } from "./copy.js";
+import { wakeTheme } from "./theme.js";
+import { wakeToasts } from "./toast.js";
+
+wakeTheme();
+wakeToasts();
+wakeCopy();
+wakeConfirm();
+wakeCharts();
