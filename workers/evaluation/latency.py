@@ -4,44 +4,44 @@ The protocol, per batch size:
 
 - Three sessions: the baseline, the baseline again, and the result. In every round each of them has
   one block of single runs, the three blocks in random order, so that whatever slows the host down
-  slows all three (interleaved, randomized blocks; Mytkowicz et al. 2009, ASPLOS, on order and layout bias).
+  slows all three.
+- Sessions are opened anew several times, in random order: where memory happens to lie makes the same
+  small network up to 5 % faster or slower for as long as its session lives (Mytkowicz et al. 2009,
+  ASPLOS, on such bias; Kalibera and Jones 2013, ISMM, on repeating every level that varies).
 - The first run of a block is not counted: the caches still hold the network that ran before.
 - Latency percentiles are of single runs. The speed-up is the ratio of the two medians; its 95 %
-  interval is a block bootstrap over rounds (Künsch 1989), see ``workers.numerics.timings``.
+  interval is a block bootstrap over sittings and rounds (Künsch 1989), see ``workers.numerics.timings``.
 - The baseline against itself must come out within 5 % of 1. If not, the measurement is repeated with
   more rounds, up to three times; if it still does not, the host is too noisy and no verdict is given.
 
 What the timings say is a pure function of the timings; the clock comes in from outside.
 """
 
-from __future__ import annotations
-
 import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.errors import Frozen
+from workers.errors import EngineError, Frozen
 from workers.evaluation.sessions import Feed, feeds_for, open_session, run, tile
 from workers.model import Progress
 from workers.numerics.bootstrap import Floats
 from workers.numerics.timings import ratio_of_medians, tails
 from workers.report import Latency, Ratio
 
-if TYPE_CHECKING:
-    import onnxruntime as ort
-
 Clock = Callable[[], float]
-Runs = tuple[Callable[[], object], Callable[[], object], Callable[[], object]]
+Run = Callable[[], object]
+Opener = Callable[[], Run]
 
 MOST_NOISE = 0.05
 RETRIES = 3
 MORE_EACH_TIME = 1.5
+BARE_MINIMUM_ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -50,32 +50,34 @@ class Budget:
 
     ``seconds`` is spent on networks fast enough to fill it with ``most_rounds``; slow ones get
     ``fewest_rounds`` even if that takes up to ``most_seconds``, and six rounds whatever they take.
+    Opening sessions anew may take a quarter on top.
     """
 
     seconds: float
-    most_rounds: int = 100
-    fewest_rounds: int = 12
-    most_seconds: float = 60.0
+    most_rounds: int
+    fewest_rounds: int
+    most_seconds: float
+    most_sittings: int
     block_seconds: float = 0.002
     most_runs: int = 50
 
 
-USUAL = Budget(seconds=4.0)
-QUICK = Budget(seconds=1.0, most_rounds=40, fewest_rounds=8, most_seconds=15.0)
-BARE_MINIMUM_ROUNDS = 6
+USUAL = Budget(seconds=4.0, most_rounds=120, fewest_rounds=12, most_seconds=60.0, most_sittings=12)
+QUICK = Budget(seconds=1.0, most_rounds=48, fewest_rounds=8, most_seconds=15.0, most_sittings=8)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``rounds`` rounds; in each, every session runs ``runs`` times after one run that is not counted."""
+    """In each sitting sessions are opened; in each of its rounds every session has one block of ``runs`` counted runs."""
 
+    sittings: int
     rounds: int
     runs: int
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of single runs, each (rounds, runs)."""
+    """Seconds of single runs, each (sittings, rounds, runs)."""
 
     baseline: Floats
     again: Floats
@@ -90,6 +92,8 @@ class Finding:
     result: Latency
     speedup: Ratio
     noise: float
+    rounds: int = 0
+    attempts: int = 1
 
     @property
     def is_noisy(self) -> bool:
@@ -126,7 +130,7 @@ def study_latency(
 ) -> LatencyStudy:
     """Time two networks against each other.
 
-    A small network takes about 9 s, or 2 s if ``quick``, when the host is quiet; a noisy host is
+    On a quiet host that takes 2 to 10 s for small networks, a quarter of it if ``quick``; a noisy host is
     measured up to four times. A graph with a fixed batch size answers a batch in several runs, which count as one.
 
     Args:
@@ -136,65 +140,72 @@ def study_latency(
         seed: fixes the order of the blocks and the bootstrap.
         quick: fewer rounds and wider intervals.
         progress: called as (done, total, text) after each batch size; raises to stop.
+
+    Raises:
+        YoursToFix, OursToFix: if a network cannot be opened or does not run.
     """
-    sessions = [open_session(path, threads=threads) for path in (baseline, baseline, result)]
-    found: dict[str, tuple[Finding, int, int]] = {}
+    found: dict[str, Finding] = {}
     for done, batch in enumerate(batches, start=1):
-        first, again, last = (_runner(session, sample, batch) for session in sessions)
-        found[str(batch)] = settle((first, again, last), QUICK if quick else USUAL, seed=seed)
+        openers = [partial(open_runner, path, sample, batch, threads) for path in (baseline, baseline, result)]
+        finding = found[str(batch)] = settle(openers, QUICK if quick else USUAL, seed=seed)
         if progress is not None:
-            progress(done, len(batches), f"batch {batch}: {found[str(batch)][0].speedup.value:.2f}×")
+            progress(done, len(batches), f"batch {batch}: {finding.speedup.value:.2f}×")
     return LatencyStudy(
-        baseline={key: finding.baseline for key, (finding, _, _) in found.items()},
-        result={key: finding.result for key, (finding, _, _) in found.items()},
-        speedup={key: finding.speedup for key, (finding, _, _) in found.items()},
-        noise={key: finding.noise for key, (finding, _, _) in found.items()},
-        rounds={key: rounds for key, (_, rounds, _) in found.items()},
-        attempts={key: attempts for key, (_, _, attempts) in found.items()},
-        noisy=tuple(key for key, (finding, _, _) in found.items() if finding.is_noisy),
+        baseline={key: finding.baseline for key, finding in found.items()},
+        result={key: finding.result for key, finding in found.items()},
+        speedup={key: finding.speedup for key, finding in found.items()},
+        noise={key: finding.noise for key, finding in found.items()},
+        rounds={key: finding.rounds for key, finding in found.items()},
+        attempts={key: finding.attempts for key, finding in found.items()},
+        noisy=tuple(key for key, finding in found.items() if finding.is_noisy),
     )
 
 
-def _runner(session: ort.InferenceSession, sample: Feed, batch: int) -> Callable[[], object]:
-    """One answer for a whole batch. Runs once, so that a misfit is reported in our words and not while timing."""
+def open_runner(path: Path, sample: Feed, batch: int, threads: int) -> Run:
+    """Open a session and return a call that answers one whole batch.
+
+    It runs once here, so that a misfit is told in our words and not while timing.
+    """
+    session = open_session(path, threads=threads)
     feeds = feeds_for(session, tile(sample, batch), batch)
     try:
         run(session, feeds[0])
-    except Exception:
+    except EngineError:
         if batch == 1:
             raise
         feeds = feeds_for(session, sample, 1) * batch  # a batch axis that is free in name only
         run(session, feeds[0])
     if len(feeds) == 1:
-        only = feeds[0]
-        return lambda: session.run(None, only)
+        return partial(session.run, None, feeds[0])
     return lambda: [session.run(None, feed) for feed in feeds]
 
 
-def settle(runs: Runs, budget: Budget, *, seed: int, clock: Clock = time.perf_counter) -> tuple[Finding, int, int]:
-    """Measure until the baseline agrees with itself, at most ``1 + RETRIES`` times.
+def settle(openers: list[Opener], budget: Budget, *, seed: int, clock: Clock = time.perf_counter) -> Finding:
+    """Measure until the baseline agrees with itself, at most ``1 + RETRIES`` times; what the last attempt gave.
 
-    Returns:
-        What the last attempt gave, its rounds, and the number of attempts.
+    Args:
+        openers: of the baseline, the baseline again, and the result.
     """
-    plan = plan_for(seconds_of_one(runs, clock), budget)
+    plan = plan_for(*rough_seconds(openers, clock), budget)
     for attempt in range(1, RETRIES + 2):
-        finding = conclude(measure(runs, plan, seed=seed + attempt, clock=clock), seed=seed)
-        if not finding.is_noisy or attempt > RETRIES:
+        finding = conclude(measure(openers, plan, seed=seed + attempt, clock=clock), seed=seed)
+        finding = replace(finding, rounds=plan.sittings * plan.rounds, attempts=attempt)
+        if not finding.is_noisy:
             break
-        plan = Plan(rounds=round(plan.rounds * MORE_EACH_TIME), runs=plan.runs)
-    return finding, plan.rounds, attempt
+        plan = replace(plan, rounds=int(np.ceil(plan.rounds * MORE_EACH_TIME)))
+    return finding
 
 
 def conclude(timings: Timings, *, seed: int) -> Finding:
     """What timings say. Both sets of baseline runs count as the baseline."""
-    baseline = np.concatenate([timings.baseline, timings.again], axis=1)
+    baseline = np.concatenate([timings.baseline, timings.again], axis=2)
     value, low, high = ratio_of_medians(baseline, timings.result, seed=seed)
-    noise = float(np.median(timings.baseline) / np.median(timings.again))
     return Finding(
-        baseline=_latency(baseline), result=_latency(timings.result),
-        speedup=Ratio(value=value, low=low, high=high), noise=noise,
-    )  # fmt: skip
+        baseline=_latency(baseline),
+        result=_latency(timings.result),
+        speedup=Ratio(value=value, low=low, high=high),
+        noise=float(np.median(timings.baseline) / np.median(timings.again)),
+    )
 
 
 def _latency(seconds: Floats) -> Latency:
@@ -202,46 +213,56 @@ def _latency(seconds: Floats) -> Latency:
     return Latency(p50_ms=p50 * 1000, p95_ms=p95 * 1000, p99_ms=p99 * 1000)
 
 
-def plan_for(seconds: float, budget: Budget) -> Plan:
-    """Blocks long enough to time, and as many rounds as the budget allows.
+def plan_for(opening: float, one_run: float, budget: Budget) -> Plan:
+    """Blocks long enough to time, as many rounds as the budget allows, and sessions opened anew where that is cheap.
 
     Args:
-        seconds: what one run takes, the mean of the three sessions.
+        opening: seconds to open all three sessions.
+        one_run: seconds of one run, the mean of the three.
     """
-    runs = int(np.clip(np.ceil(budget.block_seconds / seconds), 1, budget.most_runs))
-    if runs < 3 and seconds < 10 * budget.block_seconds:
+    runs = int(np.clip(np.ceil(budget.block_seconds / one_run), 1, budget.most_runs))
+    if runs < 3 and one_run < 10 * budget.block_seconds:
         runs = 3
-    one_round = 3 * (runs + 1) * seconds
+    one_round = 3 * (runs + 1) * one_run
     rounds = int(np.clip(budget.seconds / one_round, budget.fewest_rounds, budget.most_rounds))
-    affordable = max(BARE_MINIMUM_ROUNDS, int(budget.most_seconds / one_round))
-    return Plan(rounds=min(rounds, affordable), runs=runs)
+    rounds = min(rounds, max(BARE_MINIMUM_ROUNDS, int(budget.most_seconds / one_round)))
+    sittings = int(np.clip(budget.seconds / 4 / (opening + one_round), 1, min(budget.most_sittings, rounds)))
+    return Plan(sittings=sittings, rounds=-(-rounds // sittings), runs=runs)
 
 
-def seconds_of_one(runs: Runs, clock: Clock) -> float:
-    """Warm up, and find out what one run takes: the mean over the sessions of the faster of a few runs each."""
+def rough_seconds(openers: list[Opener], clock: Clock) -> tuple[float, float]:
+    """Warm up, and find out what opening all three costs and one run takes: the mean of the fastest of a few runs each."""
+    begin = clock()
+    runs = [opener() for opener in openers]
+    opening = clock() - begin
     fastest = []
     for one in runs:
         took = [_time(one, clock) for _ in range(2)]
         if took[-1] < 0.05:
             took += [_time(one, clock) for _ in range(8)]
-        fastest.append(min(took[1:]))
-    return max(1e-7, float(np.mean(fastest)))
+        fastest.append(min(took))
+    return opening, max(1e-7, float(np.mean(fastest)))
 
 
-def measure(runs: Runs, plan: Plan, *, seed: int, clock: Clock = time.perf_counter) -> Timings:
-    """Run the plan: in each round a block of every session, in random order."""
+def measure(openers: list[Opener], plan: Plan, *, seed: int, clock: Clock = time.perf_counter) -> Timings:
+    """Carry out a plan: in each sitting open the sessions, in each round run a block of each, all in random order."""
     rng = np.random.default_rng(seed)
-    tables = np.empty((3, plan.rounds, plan.runs))
+    tables = np.empty((3, plan.sittings, plan.rounds, plan.runs))
     with _without_collector():
-        for position in range(plan.rounds):
-            for which in rng.permutation(3):
-                runs[which]()  # not counted: caches hold the network that ran before
-                for turn in range(plan.runs):
-                    tables[which, position, turn] = _time(runs[which], clock)
+        for sitting in range(plan.sittings):
+            opened = {which: openers[which]() for which in rng.permutation(3).tolist()}
+            for position in range(plan.rounds):
+                for which in rng.permutation(3).tolist():
+                    tables[which, sitting, position] = _block(opened[which], plan.runs, clock)
     return Timings(baseline=tables[0], again=tables[1], result=tables[2])
 
 
-def _time(one: Callable[[], object], clock: Clock) -> float:
+def _block(one: Run, runs: int, clock: Clock) -> list[float]:
+    one()  # not counted: the caches hold the network that ran before
+    return [_time(one, clock) for _ in range(runs)]
+
+
+def _time(one: Run, clock: Clock) -> float:
     begin = clock()
     one()
     return clock() - begin

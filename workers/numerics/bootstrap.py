@@ -3,6 +3,7 @@
 Sources:
     Efron 1979, Annals of Statistics 7:1, the bootstrap; Efron and Tibshirani 1993, chapter 13, the percentile interval.
     Künsch 1989, Annals of Statistics 17:1217, blocks for dependent data; Politis and Romano 1992, blocks on a circle.
+    Kalibera and Jones 2013, ISMM, drawing every level at which timings vary, the highest first.
 """
 
 from collections.abc import Iterator
@@ -60,22 +61,25 @@ def resampled_counts(shares: Floats, n: int, *, seed: int, resamples: int = RESA
         yield rng.multinomial(n, shares, size=size)
 
 
-def resampled_rounds(rounds: int, *, seed: int, resamples: int = RESAMPLES) -> Counts:
-    """How often each round is drawn when runs of neighbouring rounds are drawn with replacement.
+def resampled_rounds(sittings: int, rounds: int, *, seed: int, resamples: int = RESAMPLES) -> Counts:
+    """How often each round is drawn when sittings are drawn, and in each of them runs of neighbouring rounds.
 
-    Noise on a host lasts longer than a round, so neighbours are alike; single rounds drawn
-    would promise too much. The run length is the cube root of the number of rounds.
+    A sitting has a level of its own (where memory happened to lie), and noise on a host lasts longer
+    than a round, so neighbours are alike: single rounds drawn would promise too much. Within a
+    sitting the run length is the cube root of the number of rounds.
 
     Returns:
-        (resamples, rounds); each row sums to ``rounds``.
+        (resamples, sittings * rounds); each row sums to ``sittings * rounds``.
     """
     rng = np.random.default_rng(seed)
     length = max(1, round(rounds ** (1 / 3)))
-    starts = rng.integers(0, rounds, size=(resamples, -(-rounds // length)))
-    drawn = (starts[:, :, None] + np.arange(length)) % rounds  # (resamples, runs, length), on a circle
-    drawn = drawn.reshape(resamples, -1)[:, :rounds]  # (resamples, rounds)
-    flat = drawn + rounds * np.arange(resamples)[:, None]
-    return np.bincount(flat.ravel(), minlength=resamples * rounds).reshape(resamples, rounds)
+    starts = rng.integers(0, rounds, size=(resamples, sittings, -(-rounds // length), 1))
+    drawn = (starts + np.arange(length)) % rounds  # (resamples, sittings, runs, length), on a circle
+    drawn = drawn.reshape(resamples, sittings, -1)[:, :, :rounds]
+    drawn = drawn + rounds * rng.integers(0, sittings, size=(resamples, sittings, 1))
+    total = sittings * rounds
+    flat = drawn.reshape(resamples, total) + total * np.arange(resamples)[:, None]
+    return np.bincount(flat.ravel(), minlength=resamples * total).reshape(resamples, total)
 
 
 def _portions(total: int, width: int) -> Iterator[int]:

@@ -1,7 +1,8 @@
 """What a table of timings says: medians, tails, and the ratio of two medians with its interval.
 
 Pure functions of an array, so that every rule of the benchmark can be checked with invented timings.
-A table has one row per round and one column per run within the round: shape (rounds, runs), in seconds.
+A table holds single runs in seconds, shape (sittings, rounds, runs): sessions are opened anew for each
+sitting, and every round holds some runs of each network.
 """
 
 import numpy as np
@@ -16,19 +17,19 @@ def tails(table: Floats) -> tuple[float, float, float]:
 
 
 def ratio_of_medians(above: Floats, below: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[float, float, float]:
-    """median(above) / median(below) over all runs, with the 95 % interval of a block bootstrap over rounds.
+    """median(above) / median(below) over all runs, with the 95 % interval of a block bootstrap over sittings and rounds.
 
     Both tables are resampled by the same rounds: what slowed a whole round down slowed both.
 
     Args:
-        above, below: (rounds, runs above) and (rounds, runs below) of the same interleaved rounds.
+        above, below: (sittings, rounds, runs above) and (sittings, rounds, runs below) of the same interleaved rounds.
 
     Returns:
         (value, low, high); low <= value <= high.
     """
-    if len(above) != len(below):
-        raise ValueError(f"expected tables of the same rounds, got {len(above)} and {len(below)}")
-    drawn = resampled_rounds(len(above), seed=seed, resamples=resamples)
+    if above.shape[:2] != below.shape[:2]:
+        raise ValueError(f"expected tables of the same rounds, got {above.shape[:2]} and {below.shape[:2]}")
+    drawn = resampled_rounds(*above.shape[:2], seed=seed, resamples=resamples)
     value = float(np.median(above) / np.median(below))
     low, high = percentiles(_medians(above, drawn) / _medians(below, drawn))
     return value, min(low, value), max(high, value)
@@ -39,12 +40,12 @@ def _medians(table: Floats, drawn: Counts) -> Floats:
 
     Sorted once, each run weighs as often as its round was drawn; the median is where half the weight is reached.
     """
-    rounds, runs = table.shape
+    runs = table.shape[2]
     order = np.argsort(table, axis=None, kind="stable")
-    of_round = (order // runs).astype(np.intp)
+    of_round = order // runs
     sorted_runs = table.ravel()[order]
     found = np.empty(len(drawn))
-    half = rounds * runs / 2
+    half = table.size / 2
     for begin in range(0, len(drawn), 100):  # 100 resamples of 10,000 runs are 4 MB
         weight = np.cumsum(drawn[begin : begin + 100, of_round], axis=1, dtype=np.int32)
         below = np.sum(weight < half, axis=1)
