@@ -156,6 +156,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
+AXES_LOCKOUT_CALLABLE = "compressionhub.accounts.views.locked_out"
 AXES_VERBOSE = False
 
 SESSION_COOKIE_NAME = "hub_session"
