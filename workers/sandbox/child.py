@@ -28,6 +28,8 @@ CHUNK_BYTES = 1 << 16
 STDERR_KEPT_BYTES = 64 << 10
 STDERR_MOST_BYTES = 64 << 20
 MOST_PROCESSES = 64
+# ONNX Runtime 1.29 and newer report home unless told otherwise, from a thread that starts with the import.
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 HANDED_ON = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "TZ")
 
@@ -41,7 +43,7 @@ def clean_environment() -> dict[str, str]:
     One thread until the rules are in force: threads that libraries start earlier would not be bound by them.
     """
     own = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "worker", "PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0"}
-    return own | dict.fromkeys(THREAD_VARIABLES, "1") | {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    return own | NO_TELEMETRY | dict.fromkeys(THREAD_VARIABLES, "1") | {name: os.environ[name] for name in HANDED_ON if name in os.environ}
 
 
 def _start(preload: Preload, perform: str) -> "subprocess.Popen[bytes]":
@@ -155,6 +157,7 @@ class Child:
             elif key.fileobj is self._process.stderr:
                 self._keep_stderr(chunk)
             else:
+                self._meter.glance()
                 yield from self._understand(chunk)
 
     def _understand(self, chunk: bytes) -> Iterator[Event | AloneWanted | AloneOver]:
@@ -185,10 +188,10 @@ class Child:
         usage, share = self._meter.read()
         limits = self._limits
         written = folder_bytes(self._folder) if self._folder else 0
-        if usage.memory_bytes > limits.memory_bytes:
-            self._cut("out-of-memory", ends.needed_more_memory(limits))
-        elif usage.processes > MOST_PROCESSES:
+        if usage.processes > MOST_PROCESSES:
             self._cut("flood", ends.too_many_processes(usage.processes))
+        elif usage.memory_bytes > limits.memory_bytes:
+            self._cut("out-of-memory", ends.needed_more_memory(limits))
         elif written is None or written > limits.disk_bytes:
             self._cut("failed", ends.filled_the_disk(limits))
         elif self._clock.seconds() > limits.wall_seconds:

@@ -88,6 +88,10 @@ class Meter:
     _seconds: float = 0.0
     _at: float = field(default_factory=time.monotonic)
 
+    def glance(self) -> None:
+        """Note the leader's peak: cheap enough for every message, so that a short job has one too."""
+        self.peak_memory_bytes = max(self.peak_memory_bytes, _peak(str(self.group)))
+
     def read(self) -> tuple[Usage, float]:
         """What is used now, and the processor share since the last reading, in percent of one core."""
         usage, now = of_group(self.group), time.monotonic()
