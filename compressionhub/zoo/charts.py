@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from compressionhub.ui.templatetags.figures import FAMILIES
 from compressionhub.zoo.models import Entry
 
 MARKERS: dict[str, tuple[str, Any]] = {
@@ -15,10 +16,6 @@ MARKERS: dict[str, tuple[str, Any]] = {
     "recovery": ("path://M0 3.2 H10 V6.8 H0Z", [11, 5]),
     "combined": ("path://M2.5 .7 h5 L10 5 L7.5 9.3 h-5 L0 5Z", 10),
 }
-NAMES = {
-    "quantization": "Quantization", "pruning": "Pruning", "distillation": "Distillation", "lowrank": "Low-rank",
-    "sharing": "Weight sharing", "search": "Architecture search", "recovery": "Fine-tuning", "combined": "Several families",
-}  # fmt: skip
 NAMED_AT_MOST = 12
 
 
@@ -42,7 +39,7 @@ def trade_offs(entries: Sequence[Entry], front: Sequence[Entry]) -> dict[str, An
 def families_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
     """The families on the chart with their names, for the legend."""
     present = {entry.family for entry in entries}
-    return [(family, name) for family, name in NAMES.items() if family in present]
+    return [(family, name) for family, name in FAMILIES.items() if family in present]
 
 
 def _points(entries: Sequence[Entry], named: set[Any]) -> list[dict[str, Any]]:

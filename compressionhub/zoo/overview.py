@@ -9,6 +9,7 @@ from compressionhub.accounts.models import Team, User
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import Kind, State
 from compressionhub.library.models import Dataset, TrainedModel
+from compressionhub.ui import units
 from compressionhub.zoo.models import Entry
 
 
@@ -36,6 +37,42 @@ class Overview:
     @property
     def is_empty(self) -> bool:
         return not self.models and not self.datasets
+
+    @property
+    def says(self) -> str:
+        """The page's question in one sentence, with its most important figure."""
+        if not self.entries:
+            return "Nothing is published yet: run a job, then publish what passes its gate."
+        models = len([row for row in self.models if row.best])
+        speed = f", and the fastest run {self.speedup_said} as fast" if (self.best_speedup or 0) > 1 else ""
+        return f"The smallest variants of {models} model{'s' if models != 1 else ''} need {self.saved_percent} less space{speed}."
+
+    @property
+    def saved_percent(self) -> str:
+        return units.percent(self.saved_share, 0) if self.saved_share is not None else units.UNKNOWN
+
+    @property
+    def saved_note(self) -> str:
+        if not self.baseline_bytes:
+            return "nothing is published yet"
+        return f"{units.file_size(self.baseline_bytes)} before, {units.file_size(self.baseline_bytes - self.saved_bytes)} after, smallest listed variant of each model"
+
+    @property
+    def speedup_said(self) -> str:
+        return units.times(self.best_speedup) if self.best_speedup is not None else units.UNKNOWN
+
+    @property
+    def entries_said(self) -> str:
+        return units.count(self.entries)
+
+    @property
+    def active_said(self) -> str:
+        return units.count(len(self.active))
+
+    @property
+    def active_note(self) -> str:
+        running = sum(job.state == State.RUNNING for job in self.active)
+        return f"{running} running, {len(self.active) - running} waiting" if self.active else "the queue is empty"
 
     @property
     def saved_share(self) -> float | None:

@@ -21,7 +21,7 @@ from compressionhub.zoo.overview import overview
 
 @team_required
 def home(request: HubRequest) -> HttpResponse:
-    return render(request, "zoo/home.html", {"overview": overview(request.team, request.user)})
+    return render(request, "zoo/home.html", {"overview": overview(request.team, request.user), "may_publish": may(request.user, Verb.PUBLISH, request.team)})
 
 
 @team_required
