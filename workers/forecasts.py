@@ -1,0 +1,62 @@
+"""Rough answers to "how long, how much memory, how big?", from the facts of a network alone.
+
+The constants were measured with onnxruntime 1.31 on one core of a 2.x GHz AVX512 server; the spans are wide on
+purpose, because a forecast that is wrong costs more trust than a vague one.
+"""
+
+from collections.abc import Collection
+
+from workers.facts import ModelFacts, Span
+from workers.technique import Forecast
+
+MACS_PER_SECOND = Span(value=15e9, low=4e9, high=60e9)  # float32, one core: depthwise layers at the low end
+BASE_MEMORY_BYTES = 160 << 20  # Python, numpy, onnx and onnxruntime without a network
+FLOAT_BYTES = 4
+PAIR_BYTES = 300  # a QuantizeLinear and DequantizeLinear pair with names, scale and zero point
+CHANNEL_BYTES = 5  # scale and zero point of one output channel
+
+
+def params_in(facts: ModelFacts, ops: Collection[str]) -> int:
+    """The parameters that lie in layers of these types."""
+    return sum(layer.params for layer in facts.layers if layer.op in ops)
+
+
+def int8_bytes(facts: ModelFacts, ops: Collection[str]) -> Span:
+    """The size after the weights of these layers went from 32 to 8 bits."""
+    saved = (FLOAT_BYTES - 1) * params_in(facts, ops)
+    pairs = sum(facts.op_counts.values())
+    least = max(facts.size_bytes - saved, facts.params)
+    return Span(value=least + pairs * PAIR_BYTES, low=least, high=least + 3 * pairs * PAIR_BYTES)
+
+
+def half_bytes(facts: ModelFacts) -> Span:
+    """The size after every weight went from 32 to 16 bits."""
+    least = max(facts.size_bytes - 2 * facts.params, facts.size_bytes / 2)
+    return Span(value=least, low=0.97 * least, high=1.1 * least + 2000)
+
+
+def same_bytes(facts: ModelFacts) -> Span:
+    return Span(value=facts.size_bytes, low=0.98 * facts.size_bytes, high=1.02 * facts.size_bytes)
+
+
+def of_work(facts: ModelFacts, *, result_bytes: Span, float_runs: int = 0, weight_passes: int = 4, other_seconds: float = 0.2) -> Forecast:
+    """What a step takes that runs the network some times and walks over its weights some times.
+
+    Args:
+        float_runs: samples sent through the float network.
+        weight_passes: how often the weights are copied or converted; about 0.5 GB a second each.
+        other_seconds: fixed part, mostly imports and sessions.
+    """
+    passes = weight_passes * facts.size_bytes / 5e8 + other_seconds
+    work = float_runs * facts.macs
+    seconds = Span(
+        value=passes + work / MACS_PER_SECOND.value,
+        low=0.3 * passes + work / MACS_PER_SECOND.high,
+        high=4 * passes + work / MACS_PER_SECOND.low,
+    )
+    memory = BASE_MEMORY_BYTES + 5 * facts.size_bytes
+    activations = (256 << 20) if float_runs else 0  # see workers.graph.calibration.ACTIVATION_BYTES
+    return Forecast(
+        seconds=seconds, size_bytes=result_bytes,
+        memory_bytes=Span(value=memory + activations / 2, low=BASE_MEMORY_BYTES + 2 * facts.size_bytes, high=2 * memory + activations),
+    )

@@ -1,0 +1,80 @@
+"""Dynamic INT8: weights in 8 bits, activations measured anew in every run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from workers import forecasts
+from workers.device import DeviceProfile
+from workers.facts import DatasetFacts, ModelFacts
+from workers.technique import About, Family, Fit, Forecast, Technique
+
+if TYPE_CHECKING:
+    from workers.model import LoadedModel
+    from workers.workbench import Workbench
+
+# Never Conv: onnxruntime's ConvInteger is slower than float and has destroyed the accuracy of a speech model.
+QUANTIZED = frozenset({"MatMul", "Gemm", "LSTM", "Attention"})
+LEAST_SHARE = 0.3
+
+
+class DynamicInt8(Technique):
+    """Store the weights of matrix products and LSTMs in 8 bits; no calibration data needed.
+
+    The range of each activation is measured anew in every run, which costs a little time and keeps
+    accuracy when inputs vary. Meant for transformers, recurrent and fully connected networks:
+    convolutions stay in floating point, because their dynamic 8-bit kernel is slower than float.
+    """
+
+    about: ClassVar = About(
+        title="Dynamic INT8", family=Family.QUANTIZATION,
+        source="ONNX DynamicQuantizeLinear and MatMulInteger, opset 11; Zafrir et al. 2019, arXiv:1910.06188, section 3",
+    )
+    technique: Literal["dynamic-int8"]
+    per_channel: bool = Field(
+        True, title="A scale per channel",
+        description="Give each output channel its own scale; one scale for a whole layer has cost several points on text networks.",
+    )
+    reduce_range: Literal["auto", "always", "never"] = Field(
+        "auto", title="7-bit weights",
+        description="Keep weights to 7 bits, so that sums cannot saturate on x86 processors without VNNI. Auto: where the device is one.",
+    )
+    excluded: tuple[str, ...] = Field(
+        (), max_length=500, title="Layers left in float", description="Names of layers to leave as they are, for example those that cost most accuracy.",
+    )
+
+    def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
+        if model.quantized:
+            return Fit(word="does-not-fit", reason="The network is already quantized.")
+        share = forecasts.params_in(model, QUANTIZED) / max(model.params, 1)
+        if not share:
+            return Fit(word="does-not-fit", reason="No matrix product or LSTM with weights; convolutions would get slower in dynamic 8 bits.")
+        if share < LEAST_SHARE:
+            return Fit(word="little-gain", reason=f"Only {share:.0%} of the weights lie in matrix products or LSTMs; the rest stays in float.")
+        if not device.has_int8_dot_product:
+            return Fit(word="smaller-only", reason="This processor has no 8-bit dot product: smaller, but little or no faster.")
+        return Fit(word="fits", reason=f"{share:.0%} of the weights lie in matrix products or LSTMs.")
+
+    def forecast(self, facts: ModelFacts) -> Forecast:
+        return forecasts.of_work(facts, result_bytes=forecasts.int8_bytes(facts, QUANTIZED), other_seconds=0.7)
+
+    def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
+        from workers.errors import YoursToFix
+        from workers.graph import int8, surgery
+
+        surgery.require_float32(model.proto, self.about.title)
+        left = surgery.known_layers(model.proto, self.excluded)
+        bench.progress(0, 2, "Preparing the graph")
+        ready = surgery.for_int8(model.proto, bench.scratch, bench.threads)
+        bench.progress(1, 2, "Quantizing weights")
+        choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
+        quantized = int8.dynamic(ready, choice, op_types=QUANTIZED, excluded=surgery.still_called(ready, left))
+        if not surgery.is_quantized(quantized):
+            raise YoursToFix(
+                "Expected a matrix product or LSTM with fixed weights, found none to quantize.",
+                hint="Use static INT8 for a convolutional network.", code="technique.nothing-to-do",
+            )
+        bench.progress(2, 2, "Quantized")
+        return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.dynamic_note)
