@@ -19,7 +19,7 @@ What the timings say is a pure function of the timings; the clock comes in from 
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -68,7 +68,7 @@ QUICK = Budget(seconds=1.0, most_rounds=48, fewest_rounds=8, most_seconds=15.0, 
 
 @dataclass(frozen=True)
 class Plan:
-    """In each sitting sessions are opened; in each of its rounds every session has one block of ``runs`` counted runs."""
+    """In each sitting sessions are opened; in each of its rounds every session runs ``runs`` times and is timed."""
 
     sittings: int
     rounds: int
@@ -180,7 +180,7 @@ def open_runner(path: Path, sample: Feed, batch: int, threads: int) -> Run:
     return lambda: [session.run(None, feed) for feed in feeds]
 
 
-def settle(openers: list[Opener], budget: Budget, *, seed: int, clock: Clock = time.perf_counter) -> Finding:
+def settle(openers: Sequence[Opener], budget: Budget, *, seed: int, clock: Clock = time.perf_counter) -> Finding:
     """Measure until the baseline agrees with itself, at most ``1 + RETRIES`` times; what the last attempt gave.
 
     Args:
@@ -230,8 +230,8 @@ def plan_for(opening: float, one_run: float, budget: Budget) -> Plan:
     return Plan(sittings=sittings, rounds=-(-rounds // sittings), runs=runs)
 
 
-def rough_seconds(openers: list[Opener], clock: Clock) -> tuple[float, float]:
-    """Warm up, and find out what opening all three costs and one run takes: the mean of the fastest of a few runs each."""
+def rough_seconds(openers: Sequence[Opener], clock: Clock) -> tuple[float, float]:
+    """Warm up; find out what opening all three costs and one run takes, as the mean of the fastest of a few each."""
     begin = clock()
     runs = [opener() for opener in openers]
     opening = clock() - begin
@@ -244,7 +244,7 @@ def rough_seconds(openers: list[Opener], clock: Clock) -> tuple[float, float]:
     return opening, max(1e-7, float(np.mean(fastest)))
 
 
-def measure(openers: list[Opener], plan: Plan, *, seed: int, clock: Clock = time.perf_counter) -> Timings:
+def measure(openers: Sequence[Opener], plan: Plan, *, seed: int, clock: Clock = time.perf_counter) -> Timings:
     """Carry out a plan: in each sitting open the sessions, in each round run a block of each, all in random order."""
     rng = np.random.default_rng(seed)
     tables = np.empty((3, plan.sittings, plan.rounds, plan.runs))

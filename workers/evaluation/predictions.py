@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The network's first output for n samples, float32 and batch axis first; labels, if any; row numbers in the dataset."""
+    """The network's first output for n samples, float32, batch axis first; their labels, if any; their row numbers."""
 
     outputs: np.ndarray
     labels: np.ndarray | None
@@ -59,7 +59,9 @@ def predict(
         YoursToFix: if the role is empty or the samples do not fit the network.
     """
     if role not in data.facts.roles or not data.facts.roles[role].rows:
-        raise YoursToFix(f"Expected {role} data, found none.", hint="Choose a dataset that has it.", code="data.role-missing")
+        raise YoursToFix(
+            f"Expected {role} data, found none.", hint="Choose a dataset that has it.", code="data.role-missing"
+        )
     total = min(data.facts.roles[role].rows, limit or data.facts.roles[role].rows)
     outputs: list[np.ndarray] = []
     labels: list[np.ndarray] = []
@@ -97,7 +99,9 @@ class _Answerer:
         return np.concatenate(parts)
 
     def _whole(self, inputs: Feed, rows: int) -> np.ndarray:
-        answer = concatenated([first_output(run(self.session, feed)) for feed in feeds_for(self.session, inputs, rows)], rows)
+        answer = concatenated(
+            [first_output(run(self.session, feed)) for feed in feeds_for(self.session, inputs, rows)], rows
+        )
         if len(answer) != rows:
             raise YoursToFix(
                 f"Expected one answer for each of {rows} samples, found an output of shape {answer.shape}.",
@@ -116,7 +120,7 @@ def first_output(outputs: list[np.ndarray]) -> np.ndarray:
     if not isinstance(first, np.ndarray) or first.dtype.kind not in "fiub":
         raise YoursToFix(
             f"Expected numbers as the network's first output, found {getattr(first, 'dtype', type(first).__name__)}.",
-            hint="Export the network so that scores or class numbers come first (for skl2onnx: options={'zipmap': False}).",
+            hint="Export the network with scores or class numbers first (skl2onnx: options={'zipmap': False}).",
             code="model.output-type",
         )
     return np.atleast_1d(first).astype(np.float32)
@@ -194,7 +198,9 @@ def _class_scores(outputs: np.ndarray, contract: Contract) -> np.ndarray:
     A column of probabilities p becomes (1 - p, p); any other column is taken as a logit z and becomes (0, z).
     """
     meaning = contract.outputs[0].meaning if contract.outputs else "other"
-    flat = outputs.reshape(len(outputs), -1) if outputs.ndim != 2 and max(outputs.shape[2:], default=1) == 1 else outputs
+    flat = (
+        outputs.reshape(len(outputs), -1) if outputs.ndim != 2 and max(outputs.shape[2:], default=1) == 1 else outputs
+    )
     if flat.ndim != 2:
         raise YoursToFix(
             f"Expected one score for each class, found an output of shape {outputs.shape}.",
@@ -224,8 +230,9 @@ def _class_labels(labels: np.ndarray) -> Classes:
 def _see_labels_fit(outputs: np.ndarray, labels: Classes) -> None:
     if outputs.ndim == 2 and labels.max(initial=0) >= outputs.shape[1]:
         raise YoursToFix(
-            f"Expected labels from 0 to {outputs.shape[1] - 1}, as the network has {outputs.shape[1]} classes, found {labels.max()}.",
-            hint="Choose the dataset the network was trained for, or number its classes from 0.", code="data.labels-out-of-range",
+            f"Expected labels from 0 to {outputs.shape[1] - 1}, one for each class of the net, found {labels.max()}.",
+            hint="Choose the dataset the network was trained for, or number its classes from 0.",
+            code="data.labels-out-of-range",
         )  # fmt: skip
 
 

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workers.errors import EngineError, OursToFix, YoursToFix
+from workers.errors import OursToFix, YoursToFix
+from workers.evaluation.refusals import refusal
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 Feed = dict[str, np.ndarray]
 
-ERRORS_ONLY = 3
+FATAL_ONLY = 4  # errors arrive as exceptions; logged as well they would be said twice
 NUMPY_TYPES = {
     "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
     "tensor(int8)": np.int8, "tensor(int16)": np.int16, "tensor(int32)": np.int32, "tensor(int64)": np.int64,
     "tensor(uint8)": np.uint8, "tensor(uint16)": np.uint16, "tensor(uint32)": np.uint32, "tensor(uint64)": np.uint64,
     "tensor(bool)": np.bool_,
 }  # fmt: skip
-OPERATOR = (
-    re.compile(r"implementation for (?P<op>[\w.:]+)\(\d+\)"),
-    re.compile(r"(?P<op>[\w.:]+)\(-?\d+\) is not a registered function/op"),
-    re.compile(r"No Op registered for (?P<op>[\w.:]+)"),
-    re.compile(r"running (?P<op>[\w.:]+) node"),
-    re.compile(r"Op \((?P<op>[\w.:]+)\)"),
-    re.compile(r"node_?\s*(?:name)?[:\s(]*\"?(?P<op>[A-Z]\w+)\"?\b.*(?:rror|nvalid)"),
-)
 
 
-def open_session(model: Path | bytes, *, threads: int = 1, provider: str = "CPUExecutionProvider") -> ort.InferenceSession:
+def open_session(
+    model: Path | bytes, *, threads: int = 1, provider: str = "CPUExecutionProvider"
+) -> ort.InferenceSession:
     """Open a network: quiet, one operator after another, on a fixed number of threads.
 
     Threads do not spin after a run, so that a session waiting for its turn takes nothing from
@@ -59,14 +53,14 @@ def open_session(model: Path | bytes, *, threads: int = 1, provider: str = "CPUE
     try:
         return ort.InferenceSession(source, sess_options=_options(threads), providers=[provider])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        _refuse(error)
+        raise refusal(error) from error
 
 
 def _options(threads: int) -> ort.SessionOptions:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL_ONLY
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
@@ -85,7 +79,7 @@ def run(session: ort.InferenceSession, feed: Feed) -> list[np.ndarray]:
     try:
         return list(session.run(None, feed))
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        _refuse(error)
+        raise refusal(error) from error
 
 
 def fixed_batch(session: ort.InferenceSession) -> int | None:
@@ -106,7 +100,8 @@ def fit_feed(session: ort.InferenceSession, inputs: Feed) -> Feed:
     if missing:
         raise YoursToFix(
             f"Expected data for the input {missing[0]!r}, found {', '.join(map(repr, inputs)) or 'none'}.",
-            hint="Name the arrays after the network's inputs, or correct the input contract.", code="data.input-missing",
+            hint="Name the arrays after the network's inputs, or correct the input contract.",
+            code="data.input-missing",
         )  # fmt: skip
     return {node.name: np.ascontiguousarray(inputs[node.name], dtype=NUMPY_TYPES.get(node.type)) for node in wanted}
 
@@ -136,60 +131,6 @@ def tile(sample: Feed, rows: int) -> Feed:
         name: np.repeat(array, rows, axis=0) if array.ndim and array.shape[0] == 1 else array
         for name, array in sample.items()
     }  # fmt: skip
-
-
-def _refuse(error: Exception) -> NoReturn:
-    """Say in our words what the runtime said in its own."""
-    kind, said = type(error).__name__, " ".join(str(error).split())
-    if isinstance(error, EngineError):
-        raise error
-    operator = next((match["op"] for pattern in OPERATOR if (match := pattern.search(said))), "")
-    raise _problem(kind, said, operator) from error
-
-
-def _problem(kind: str, said: str, operator: str) -> EngineError:
-    if isinstance_of_memory(kind, said):
-        return OursToFix(
-            f"Expected enough memory for the network, found too little: {_short(said)}",
-            hint="Choose a host with more memory, or a smaller batch.", code="runtime.out-of-memory",
-        )  # fmt: skip
-    if kind == "NotImplemented" or (operator and ("not a registered" in said or "No Op registered" in said)):
-        return YoursToFix(
-            f"Expected operators that ONNX Runtime has, found {operator or 'one it lacks'}: {_short(said)}",
-            hint="Export with standard ONNX operators, or with another opset.", code="model.unsupported-operator",
-        )  # fmt: skip
-    if kind in ("InvalidProtobuf", "NoModel"):
-        return YoursToFix(
-            f"Expected an ONNX file, found something that cannot be read as one: {_short(said)}",
-            hint="Export the network again as ONNX.", code="model.unreadable",
-        )  # fmt: skip
-    if kind == "NoSuchFile":
-        return OursToFix(f"Expected the network's file, found none: {_short(said)}", hint="Upload it again.", code="model.file-missing")
-    if kind == "InvalidArgument" and ("invalid dimensions" in said or "Unexpected input data type" in said or "Invalid rank" in said):
-        return YoursToFix(
-            f"Expected samples shaped as the network's input, found others: {_short(said)}",
-            hint="Correct shape, layout or type in the input contract.", code="data.does-not-fit",
-        )  # fmt: skip
-    at = f" at {operator}" if operator else ""
-    if kind in ("InvalidGraph", "InvalidArgument", "Fail"):
-        return YoursToFix(
-            f"Expected a valid network, found a fault{at}: {_short(said)}",
-            hint="Check the export with onnx.checker, then export again.", code="model.invalid",
-        )  # fmt: skip
-    return OursToFix(
-        f"Expected the network to run, but ONNX Runtime failed{at}: {_short(said)}",
-        hint="Try another batch size or opset; if it stays, report the network.", code="runtime.failed",
-    )  # fmt: skip
-
-
-def isinstance_of_memory(kind: str, said: str) -> bool:
-    return kind == "MemoryError" or "bad_alloc" in said or "Failed to allocate memory" in said
-
-
-def _short(said: str) -> str:
-    """At most 300 characters of the runtime's own words, without the source positions of its C++ files."""
-    plain = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|h):\d+ .*?\) ?", "", said).strip()
-    return plain if len(plain) <= 300 else plain[:299] + "…"
 
 
 def concatenated(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:

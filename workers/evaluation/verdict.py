@@ -23,7 +23,7 @@ def verdict(
         study: both networks, timed in turn.
         baseline_bytes, result_bytes: sizes of the files.
         baseline_zip, result_zip: sizes of the compressed files.
-        usual_batch: the batch size the device usually serves; where it was not measured, the nearest one below that was.
+        usual_batch: the batch size the device usually serves; where not measured, the nearest below that was.
     """
     words = {key: None if key in study.noisy else batch_word(ratio) for key, ratio in study.speedup.items()}
     usual = _usual_key(study, usual_batch)
@@ -56,10 +56,10 @@ def _usual_key(study: LatencyStudy, usual_batch: int) -> str:
 
 def _about_batch(key: str, study: LatencyStudy, word: BatchWord | None) -> str:
     if word is None:
-        tries = study.attempts[key]
         return (
-            f"This host is too noisy to judge batch {key}: the baseline timed against itself gave {study.noise[key]:.2f} "
-            f"instead of 1.00 in the last of {tries} attempts. Measure again when the host is quieter."
+            f"This host is too noisy to judge batch {key}: the baseline timed against itself gave "
+            f"{study.noise[key]:.2f} instead of 1.00 in the last of {study.attempts[key]} attempts. "
+            "Measure again when the host is quieter."
         )
     ratio = study.speedup[key]
     said = f"{ratio.value:.2f}× the baseline's speed at batch {key} (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
@@ -77,7 +77,11 @@ def _about_size(saved: float, shipped: float, usual: BatchWord | None) -> tuple[
         also = " all the same" if usual == "slower" else ""
         return (f"The file is {saved:.1%} smaller{also}.".replace("%", " %"),)
     if shipped >= SMALLER_BY:
-        return (f"Smaller to ship: compressed, the file is {shipped:.1%} smaller, but as it is used it is not.".replace("%", " %"),)
+        return (
+            f"Smaller to ship: compressed, the file is {shipped:.1%} smaller, but as it is used it is not.".replace(
+                "%", " %"
+            ),
+        )
     if saved <= -SMALLER_BY:
         return (f"The file is {-saved:.1%} larger.".replace("%", " %"),)
     return ("The file is not smaller by the 5 % that counts.",)

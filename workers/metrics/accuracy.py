@@ -17,7 +17,7 @@ class Accuracy(Metric):
     name: ClassVar[str] = "accuracy"
     about: ClassVar[AboutMetric] = AboutMetric(
         title="Top-1 accuracy", unit="share", higher_is_better=True, tasks=frozenset({Task.CLASSIFICATION}),
-        source="Wilson 1927, JASA 22:209; McNemar 1947, Psychometrika 12:153; Tango 1998, Statistics in Medicine 17:891",
+        source="Wilson 1927, JASA 22:209; McNemar 1947, Psychometrika 12:153; Tango 1998, Stat. Med. 17:891",
     )  # fmt: skip
 
     def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:

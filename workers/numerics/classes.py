@@ -35,8 +35,8 @@ class Confusions:
     def __init__(self, labels: Classes, *said: Classes) -> None:
         self.classes = np.unique(labels)
         self.n = len(labels)
-        cells, counts = np.unique(np.stack([labels, *said], axis=1), axis=0, return_counts=True)  # (cells, 1 + networks)
-        self.cells = cells
+        cells, counts = np.unique(np.stack([labels, *said], axis=1), axis=0, return_counts=True)
+        self.cells: Classes = cells  # (cells, 1 + networks)
         self.counts: Counts = counts.astype(np.int64)
 
     def macro_f1(self, counts: Counts, network: int) -> Floats:

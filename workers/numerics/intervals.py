@@ -64,7 +64,8 @@ def _score(gained: int, lost: int, n: int, delta: float) -> float:
     a = 2.0 * n
     b = -gained - lost + (2 * n - gained + lost) * delta
     c = -lost * delta * (1 - delta)
-    share_lost = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)  # most likely share lost if the difference is delta
+    # the most likely share of lost samples if the difference were delta
+    share_lost = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
     variance = n * (2 * share_lost + delta * (1 - delta))
     if variance <= 0:
         return math.copysign(math.inf, observed) if observed else 0.0

@@ -16,8 +16,10 @@ def tails(table: Floats) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
-def ratio_of_medians(above: Floats, below: Floats, *, seed: int, resamples: int = RESAMPLES) -> tuple[float, float, float]:
-    """median(above) / median(below) over all runs, with the 95 % interval of a block bootstrap over sittings and rounds.
+def ratio_of_medians(
+    above: Floats, below: Floats, *, seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float, float]:
+    """median(above) / median(below) over all runs, with the 95 % interval of a block bootstrap over rounds.
 
     Both tables are resampled by the same rounds: what slowed a whole round down slowed both.
 
