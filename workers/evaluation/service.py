@@ -22,7 +22,8 @@ def study_service(model: Path, sample: Feed, *, workers: int) -> Service:
     """Batch 1 on ``workers`` sessions of one thread each, all busy at once.
 
     Every session has a thread that calls it without pause; ONNX Runtime lets go of Python's lock
-    while it computes, but networks under about 0.1 ms wait for that lock and read high. Takes 1.5 s, longer for slow networks (20 runs each), at most about 30 s and one run.
+    while it computes, but networks under about 0.1 ms wait for that lock and read high. Takes 1.5 s,
+    longer for slow networks (20 runs each), at most about 30 s and one run.
 
     Args:
         model: an ONNX file.
