@@ -19,7 +19,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import QuantizationMode
 
 from workers.device import ARM, DeviceProfile
-from workers.graph import surgery
+from workers.graph import sharing, surgery
 
 VNNI_NOTE = (
     "Made for processors with an 8-bit dot product (VNNI and the like): on an x86 processor without it "
@@ -27,6 +27,9 @@ VNNI_NOTE = (
 )
 SEVEN_BIT_NOTE = "Weights keep to 7 bits, so that sums cannot saturate on x86 processors without VNNI."
 ARM_NOTE = "Made for Arm processors (signed 8-bit activations): on x86 processors with VNNI it brings no speed-up."
+
+
+FLOAT_ENDS = frozenset({"Gemm", "MatMul"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ def static(
         QuantType.QInt8 if choice.signed_activations else QuantType.QUInt8,
         TensorsData(CalibrationMethod.MinMax, found), [], excluded, sorted(op_types), {},
     )
-    return _written_by(quantizer)
+    result = _written_by(quantizer)
+    _float_outputs(result)
+    return result
 
 
 def dynamic(proto: ModelProto, choice: Choice, *, op_types: frozenset[str], excluded: list[str]) -> ModelProto:
@@ -87,6 +92,26 @@ def dynamic(proto: ModelProto, choice: Choice, *, op_types: frozenset[str], excl
         None, [], excluded, sorted(op_types), {"MatMulConstBOnly": True},
     )
     return _written_by(quantizer)
+
+
+def _float_outputs(proto: ModelProto) -> None:
+    """Take the last rounding to 256 levels off the network's outputs, where the runtime computes them in float anyway.
+
+    Its 8-bit Gemm and MatMul can hand out floats; an 8-bit convolution cannot, so that one keeps its pair.
+    """
+    graph = proto.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    readers = surgery.consumers(graph)
+    for name in [item.name for item in graph.output]:
+        after = makers.get(name)
+        before = makers.get(after.input[0]) if after is not None and after.op_type == "DequantizeLinear" else None
+        if after is None or before is None or before.op_type != "QuantizeLinear" or len(readers[before.output[0]]) != 1:
+            continue
+        source = makers.get(before.input[0])
+        if source is not None and source.op_type in FLOAT_ENDS:
+            surgery.drop_nodes(graph, [before, after])
+            surgery.rename(graph, {before.input[0]: name}, definitions=True)
+    sharing.drop_unused(graph)
 
 
 def _written_by(quantizer: QDQQuantizer | ONNXQuantizer) -> ModelProto:
