@@ -16,6 +16,14 @@ from compressionhub.site.valkey import Valkey
 _valkey = Valkey(Path(_folder.name) / "valkey")
 os.environ["REDIS_URL"] = _valkey.start()
 
+# Named here and not in pyproject.toml: pytest-django would read the settings before this file set their environment.
+os.environ["DJANGO_SETTINGS_MODULE"] = "compressionhub.settings"
+import django
+from django.conf import settings as _settings
+
+django.setup()
+assert _settings.DATA == Path(_folder.name), "the settings were read before the tests' environment was set"
+
 
 def pytest_unconfigure() -> None:
     """Stop the server and remove the folder, whatever happened."""
