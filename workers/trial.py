@@ -37,7 +37,7 @@ def attempt(
     role = next(role for role in (Role.VALIDATION, Role.TRAIN, Role.CALIBRATION, Role.TEST) if role in data.facts.roles)
     predictions = evaluation.predict(session, data, role, limit=MOST_ROWS, check=check)
     name, measured = _headline(predictions, contract, seed)
-    chance = evaluation.chance_level(predictions.labels, contract) if predictions.labels is not None else float("nan")
+    chance = evaluation.chance_level(predictions.labels, contract) if predictions.labels is not None else 0.0
     poor = predictions.labels is not None and _no_better(name, measured, chance)
     return Tried(
         samples=tuple(_sample(data, predictions, row, contract) for row in range(min(SAMPLES, len(predictions.rows)))),
