@@ -48,7 +48,8 @@ def subset(sprite: str, names: list[str]) -> str:
     missing = sorted(set(names) - found.keys())
     if missing:
         raise ValueError(f"expected icons of the sprite, found {', '.join(missing)}; see tabler.io/icons for the names")
-    symbols = "\n".join(re.sub(r' stroke-width="2"', "", found[name]).replace(INVISIBLE, "") for name in sorted(set(names)))
+    kept = (found[name].replace(' stroke-width="2"', "").replace(INVISIBLE, "") for name in sorted(set(names)))
+    symbols = "\n".join(kept)
     return f'<svg xmlns="http://www.w3.org/2000/svg">\n{symbols}\n</svg>\n'
 
 

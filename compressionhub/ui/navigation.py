@@ -50,7 +50,8 @@ def register(place: Place) -> None:
 
 def shown(request: HttpRequest) -> list[Shown]:
     """The places in order; the one whose address is the longest beginning of this page's is current."""
-    ordered = [(place, reverse(place.url_name)) for place in sorted(_places.values(), key=lambda item: (item.group, item.order))]
+    places = sorted(_places.values(), key=lambda item: (item.group, item.order))
+    ordered = [(place, reverse(place.url_name)) for place in places]
     current = max((url for _, url in ordered if _leads_to(url, request.path)), key=len, default="")
     return [_show(place, url, request, current=url == current) for place, url in ordered]
 
@@ -62,6 +63,11 @@ def _leads_to(url: str, path: str) -> bool:
 def _show(place: Place, url: str, request: HttpRequest, *, current: bool) -> Shown:
     said = place.count(request) if place.count else None
     return Shown(
-        label=place.label, icon=place.icon, url=url, count="" if said in (None, "", 0) else str(said),
-        group=place.group, phone=place.phone, current=current,
+        label=place.label,
+        icon=place.icon,
+        url=url,
+        count="" if said in (None, "", 0) else str(said),
+        group=place.group,
+        phone=place.phone,
+        current=current,
     )

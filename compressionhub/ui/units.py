@@ -52,7 +52,9 @@ def places_for(low: float, high: float) -> int:
     return 0 if width == 0 or not math.isfinite(width) else max(0, 1 - math.floor(math.log10(width)))
 
 
-def span(low: float | None, high: float | None, places: int | None = None, *, unit: str = "", signed: bool = False) -> str:
+def span(
+    low: float | None, high: float | None, places: int | None = None, *, unit: str = "", signed: bool = False
+) -> str:
     """A range in words: ``2.44 to 2.56``."""
     if low is None or high is None or not (is_known(low) and is_known(high)):
         return UNKNOWN
@@ -95,12 +97,20 @@ def percent(share: float | None, places: int = 2) -> str:
 
 def points(difference: float | None, places: int = 2) -> str:
     """A difference of shares, in percentage points: ``−0.42 points``, ``±0.00 points``."""
-    return UNKNOWN if difference is None or not is_known(difference) else f"{number(difference * 100, places, signed=True)} points"
+    return (
+        UNKNOWN
+        if difference is None or not is_known(difference)
+        else f"{number(difference * 100, places, signed=True)} points"
+    )
 
 
 def times(ratio: float | None, places: int = 2) -> str:
     """A ratio: ``2.50×``; one place from ten on."""
-    return UNKNOWN if ratio is None or not is_known(ratio) else f"{number(ratio, places if abs(ratio) < 10 else min(places, 1))}×"
+    return (
+        UNKNOWN
+        if ratio is None or not is_known(ratio)
+        else f"{number(ratio, places if abs(ratio) < 10 else min(places, 1))}×"
+    )
 
 
 def count(value: float | None) -> str:

@@ -35,7 +35,11 @@ def metric(interval: Interval | None, name: str) -> str:
     """The value: a share in percent with two decimals, another figure to the digits its interval allows."""
     if interval is None:
         return "–"
-    return units.percent(interval.value, 2) if is_share(name) else units.number(interval.value, units.places_for(interval.low, interval.high))
+    return (
+        units.percent(interval.value, 2)
+        if is_share(name)
+        else units.number(interval.value, units.places_for(interval.low, interval.high))
+    )
 
 
 @register.filter
@@ -53,7 +57,11 @@ def metric_change(delta: MetricDelta | None, name: str) -> str:
     """The signed difference: points for shares."""
     if delta is None:
         return "–"
-    return f"{units.points(delta.value)}" if is_share(name) else units.number(delta.value, units.places_for(delta.low, delta.high), signed=True)
+    return (
+        f"{units.points(delta.value)}"
+        if is_share(name)
+        else units.number(delta.value, units.places_for(delta.low, delta.high), signed=True)
+    )
 
 
 @register.filter

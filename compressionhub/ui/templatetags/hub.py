@@ -1,4 +1,8 @@
-"""The components every page is built from. Each tag is a typed function: a misspelt argument fails when the page is read."""
+"""The components every page is built from.
+
+Each tag is a typed function: a misspelt argument fails when the page is read.
+"""
+# ruff: noqa: A002 - tags take `id` because pages call it so
 
 from __future__ import annotations
 
@@ -46,10 +50,14 @@ def icon(name: str, size: str = "", label: str = "") -> SafeString:
         ValueError: if the sprite lacks it; name it in vendor.json and run ``python frontend/vendor.py``.
     """
     if not sprite_has(name):
-        raise ValueError(f"expected an icon of the sprite, found {name!r}; add it to vendor.json and run frontend/vendor.py")
+        raise ValueError(
+            f"expected an icon of the sprite, found {name!r}; add it to vendor.json and run frontend/vendor.py"
+        )
     spoken = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
     css = "i i-s" if size == "s" else "i"
-    return format_html('<svg class="{}" {}><use href="{}#tabler-{}"/></svg>', css, spoken, static("vendor/icons.svg"), name)
+    return format_html(
+        '<svg class="{}" {}><use href="{}#tabler-{}"/></svg>', css, spoken, static("vendor/icons.svg"), name
+    )
 
 
 @register.simple_tag
@@ -58,25 +66,34 @@ def family_mark(family: str) -> SafeString:
     if not family:
         return mark_safe("")
     kind = Family(family)
-    return format_html('<svg class="mk fam-{}" viewBox="0 0 10 10" aria-hidden="true"><path d="{}"/></svg>', kind.value, markers.PATHS[kind])
+    return format_html(
+        '<svg class="mk fam-{}" viewBox="0 0 10 10" aria-hidden="true"><path d="{}"/></svg>',
+        kind.value,
+        markers.PATHS[kind],
+    )
 
 
 @register.simple_tag
 def technique_chip(step: Technique | Mapping[str, Any] | Any) -> SafeString:
-    """Marker, title and what differs from the defaults. Takes a technique, its stored form, its slug or a report's step."""
+    """Marker, title and what differs from the defaults.
+
+    Takes a technique, its stored form, its slug, a job's step or a report's step.
+    """
     configured = as_technique(step)
     if configured is None:
-        title = str(getattr(step, "title", step))
+        title = step if isinstance(step, str) else str(getattr(step, "title", step))
         return component("technique_chip", title=title, summary="", family="")
     summary = configured.summary()
     return component(
-        "technique_chip", title=configured.about.title, family=configured.about.family,
+        "technique_chip",
+        title=configured.about.title,
+        family=configured.about.family,
         summary="" if summary == "defaults" else summary,
     )
 
 
 def as_technique(step: Any) -> Technique | None:
-    """Read a configured technique from whatever a page holds; None for what is none, like the evaluation."""
+    """Read a configured technique from what a page holds; None for what is none, like the evaluation."""
     if isinstance(step, Technique):
         return step
     if hasattr(step, "configured"):
@@ -91,7 +108,7 @@ def as_technique(step: Any) -> Technique | None:
 
 @register.simple_tag
 def grade(letter: str, word: bool = False) -> SafeString:
-    """How firm a figure is: A measured, B modelled, C from a table, D assumed. The word is spoken where it is not shown."""
+    """How firm a figure is, A to D. The word is spoken where it is not shown."""
     said = GRADES[letter]
     if word:
         return format_html('<span class="cls cls-{}"><b>{}</b>{}</span>', letter.lower(), letter, said)
@@ -111,16 +128,30 @@ def range_bar(
     start: float | None = None, end: float | None = None, label: str = "", worse: bool = False,
 ) -> SafeString:  # fmt: skip
     """Value, interval, baseline, line of no change and limit on one axis. ``label`` says the same in words."""
-    bar = RangeBar(value=value, low=low, high=high, base=base, zero=zero, limit=limit, start=start, end=end, label=label, worse=worse)
+    bar = RangeBar(
+        value=value,
+        low=low,
+        high=high,
+        base=base,
+        zero=zero,
+        limit=limit,
+        start=start,
+        end=end,
+        label=label,
+        worse=worse,
+    )
     return component("range_bar", bar=bar)
 
 
 @register.simple_tag
 def tile(
-    *, label: str, value: str, unit: str = "", rng: str = "", note: str = "", grade: str = "", bar: str = "", delta: str = "", word: bool = False,
+    *, label: str, value: str, unit: str = "", rng: str = "", note: str = "", grade: str = "",
+    bar: str = "", delta: str = "", word: bool = False,
 ) -> SafeString:  # fmt: skip
     """One figure with its class, range, bar and note. ``bar`` and ``delta`` are what those tags returned (``as``)."""
-    return component("tile", label=label, value=value, unit=unit, rng=rng, note=note, grade=grade, bar=bar, delta=delta, word=word)
+    return component(
+        "tile", label=label, value=value, unit=unit, rng=rng, note=note, grade=grade, bar=bar, delta=delta, word=word
+    )
 
 
 @register.simple_tag
@@ -197,12 +228,25 @@ def pill(text: str, tone: str = "", icon: str = "") -> SafeString:
 
 @register.simple_tag
 def problem_box(problem: Any, id: str = "") -> SafeString:
-    """What went wrong and what helps, where it happened. Takes a Problem, an error or its mapping; nothing for None."""
+    """What went wrong and what helps, where it happened.
+
+    Takes a Problem, an error or its mapping; draws nothing for None.
+    """
     if not problem:
         return mark_safe("")
-    known = problem if isinstance(problem, Mapping) else {name: getattr(problem, name, "") for name in ("message", "hint", "code")}
+    known = (
+        problem
+        if isinstance(problem, Mapping)
+        else {name: getattr(problem, name, "") for name in ("message", "hint", "code")}
+    )
     message = known.get("message") or known.get("title") or str(problem)
-    return component("problem_box", message=message, hint=known.get("hint") or known.get("detail") or "", code=known.get("code") or "", id=id)
+    return component(
+        "problem_box",
+        message=message,
+        hint=known.get("hint") or known.get("detail") or "",
+        code=known.get("code") or "",
+        id=id,
+    )
 
 
 # --- blocks
@@ -224,8 +268,13 @@ def page_header(
 
 
 @register.simple_block_tag
-def card(content: str, *, title: str = "", end: str = "", id: str = "", foot: str = "", flush: bool = False, css: str = "") -> SafeString:
-    """A box with a heading. ``end`` stands small at the right of it; ``flush`` is for tables that reach the edges."""
+def card(
+    content: str, *, title: str = "", end: str = "", id: str = "", foot: str = "", flush: bool = False, css: str = ""
+) -> SafeString:
+    """A box with a heading.
+
+    ``end`` stands small at its right; ``flush`` is for tables that reach the edges.
+    """
     return component("card", content=content, title=title, end=end, id=id, foot=foot, flush=flush, css=css)
 
 
@@ -236,13 +285,24 @@ def empty(content: str, *, icon: str, title: str, text: str = "", note: str = ""
 
 
 @register.simple_block_tag
-def verdict_banner(content: str, *, title: str, text: str = "", word: str | None = None, tone: str = "", icon: str = "", tight: bool = False) -> SafeString:
+def verdict_banner(
+    content: str,
+    *,
+    title: str,
+    text: str = "",
+    word: str | None = None,
+    tone: str = "",
+    icon: str = "",
+    tight: bool = False,
+) -> SafeString:
     """The verdict in one sentence with its reason; the next actions stand inside the block.
 
     ``word`` picks icon and tone; a banner about something else names its own.
     """
     kind = VERDICTS[word] if not icon else Word("", icon, tone)
-    return component("verdict_banner", actions=content, title=title, text=text, icon=kind.icon, tone=tone or kind.tone, tight=tight)
+    return component(
+        "verdict_banner", actions=content, title=title, text=text, icon=kind.icon, tone=tone or kind.tone, tight=tight
+    )
 
 
 @register.simple_block_tag
@@ -279,7 +339,9 @@ def phone_bar(context: Context) -> SafeString:
     request = context["request"]
     places = navigation.shown(request)
     front = [place for place in places if place.phone][:4]
-    return render_to_string("components/phone_bar.html", {"front": front, "rest": [p for p in places if p not in front]}, request)
+    return render_to_string(
+        "components/phone_bar.html", {"front": front, "rest": [p for p in places if p not in front]}, request
+    )
 
 
 def _grouped(places: Iterable[navigation.Shown]) -> dict[str, list[navigation.Shown]]:
