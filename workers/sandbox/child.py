@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+from workers.errors import Problem
 from workers.events import Event, Failed
 from workers.sandbox import outcome as ends
 from workers.sandbox.clock import WallClock
@@ -30,7 +31,13 @@ STDERR_MOST_BYTES = 64 << 20
 MOST_PROCESSES = 64
 # ONNX Runtime 1.29 and newer report home unless told otherwise, from a thread that starts with the import.
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 HANDED_ON = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "TZ")
 
 # The kernel ends a child when the thread that started it ends, not the process: this one thread stays.
@@ -42,8 +49,10 @@ def clean_environment() -> dict[str, str]:
 
     One thread until the rules are in force: threads that libraries start earlier would not be bound by them.
     """
-    own = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "worker", "PYTHONPATH": str(PACKAGE.parent), "PYTHONHASHSEED": "0"}
-    return own | NO_TELEMETRY | dict.fromkeys(THREAD_VARIABLES, "1") | {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    own = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "worker", "PYTHONHASHSEED": "0"}
+    handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    one_thread = dict.fromkeys(THREAD_VARIABLES, "1")
+    return own | {"PYTHONPATH": str(PACKAGE.parent)} | NO_TELEMETRY | one_thread | handed_on
 
 
 def _start(preload: Preload, perform: str) -> "subprocess.Popen[bytes]":
@@ -74,7 +83,7 @@ class Child:
         self._folder: Path | None = None
         self._stop_asked = False
         self._cut_short: Outcome | None = None
-        self._reported: Failed | None = None
+        self._reported: Problem | None = None
 
     @classmethod
     def spawn(cls, *, preload: Preload = "onnxruntime", perform: str = PERFORM) -> "Child":
@@ -166,7 +175,7 @@ class Child:
                 if self._cut_short is not None:
                     return
                 if isinstance(message, Failed):
-                    self._reported = message
+                    self._reported = message.problem
                     continue
                 if isinstance(message, AloneWanted):
                     self._clock.pause("waiting")
@@ -198,7 +207,7 @@ class Child:
             self._cut("wall-clock", ends.took_too_long(limits))
         return Tick(share, usage.memory_bytes, self._meter.peak_memory_bytes, usage.processes)
 
-    def _cut(self, kind: ends.OutcomeKind, problem: ends.Problem) -> None:
+    def _cut(self, kind: ends.OutcomeKind, problem: Problem) -> None:
         """End the child because it went beyond a limit; the first reason counts."""
         if self._cut_short is None and not self._stop_asked:
             self._cut_short = Outcome(kind, problem)
@@ -243,11 +252,17 @@ class Child:
     def outcome(self) -> Outcome:
         """How it ended; call it after ``messages`` has ended. Closes the pipes."""
         self.close()
-        return ends.judge(End(
-            status=self._process.returncode, limits=self._limits, reported=self._reported.problem if self._reported else None,
-            cut_short=self._cut_short, stop_asked=self._stop_asked, peak_memory_bytes=self._meter.peak_memory_bytes,
-            kernel_killed=kernel_kills() > self._kernel_kills, stderr=self.stderr,
-        ))  # fmt: skip
+        end = End(
+            status=self._process.returncode,
+            limits=self._limits,
+            reported=self._reported,
+            cut_short=self._cut_short,
+            stop_asked=self._stop_asked,
+            peak_memory_bytes=self._meter.peak_memory_bytes,
+            kernel_killed=kernel_kills() > self._kernel_kills,
+            stderr=self.stderr,
+        )
+        return ends.judge(end)
 
     def close(self) -> None:
         """End it if it lives and close its pipes."""

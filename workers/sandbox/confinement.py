@@ -14,10 +14,14 @@ from workers.sandbox import landlock, seccomp
 from workers.ticket import Limits
 
 PACKAGE = Path(__file__).resolve().parents[1]
-SYSTEM = tuple(Path(path) for path in (
-    "/usr", "/lib", "/lib64", "/bin", "/opt/rocm", "/etc/ld.so.cache", "/etc/localtime", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
-    "/proc/stat", "/sys/devices/system/cpu", "/sys/devices/system/node", "/dev/urandom", "/dev/random", "/dev/zero",
-))
+SYSTEM = tuple(
+    Path(path)
+    for path in (
+        *("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime"),
+        *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat"),
+        *("/sys/devices/system/cpu", "/sys/devices/system/node", "/dev/urandom", "/dev/random", "/dev/zero"),
+    )
+)
 GPU_CONTROL = Path("/dev/nvidiactl")
 MOST_OPEN_FILES = 1024
 FULL_SINCE_ABI = 3
@@ -39,7 +43,9 @@ def _about_files(version: int) -> str:
     if not version:
         return "Files: a job could open what this user can open. Linux 5.13 or newer with Landlock closes this."
     if version < FULL_SINCE_ABI:
-        return f"Files: closed but for the job's own (Landlock {version}); emptying a readable file is stopped from Linux 6.2 on."
+        return (
+            f"Files: closed but for the job's own (Landlock {version}); Linux 6.2 also stops emptying a readable one."
+        )
     return f"Files: closed but for the job's own (Landlock {version})."
 
 
@@ -52,7 +58,7 @@ def _about_network(filtered: bool) -> str:
 def _about_memory() -> str:
     if sys.platform == "linux":
         return "Memory, disk, processes and time: limited by the kernel and watched twice a second."
-    return "Memory, disk, processes and time: watched twice a second; this system does not enforce the memory limit itself."
+    return "Memory, disk, processes and time: watched twice a second, not enforced by this system itself."
 
 
 def _limit(kind: int, value: int) -> None:
@@ -101,7 +107,7 @@ def _code() -> list[Path]:
 def _devices() -> list[Path]:
     devices = [Path("/dev/null")]
     if GPU_CONTROL.exists():
-        devices += [*Path("/dev").glob("nvidia*"), Path("/dev/shm"), Path("/proc/driver/nvidia")]  # noqa: S108
+        devices += [*Path("/dev").glob("nvidia*"), Path("/dev/shm"), Path("/proc/driver/nvidia")]
     return devices
 
 

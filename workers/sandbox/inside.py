@@ -23,9 +23,10 @@ from workers.sandbox.confinement import confine
 from workers.sandbox.wire import ALONE_OVER, ALONE_WANTED, GO, Start
 
 DONE, FAILED, STOPPED, ORPHANED = 0, 1, 3, 4
-PRELOADS = {"none": (), "onnxruntime": ("numpy", "onnx", "onnxruntime"), "torch": ("numpy", "onnx", "onnxruntime", "torch")}
+ONNX = ("numpy", "onnx", "onnxruntime")
+PRELOADS = {"none": (), "onnxruntime": ONNX, "torch": (*ONNX, "torch")}
 SET_PARENT_DEATH_SIGNAL = 1
-OUT_OF_MEMORY_WORDS = re.compile(r"bad_?alloc|cannot allocate memory|failed to allocate memory|allocate memory", re.IGNORECASE)
+OUT_OF_MEMORY_WORDS = re.compile(r"bad_?alloc|allocate memory", re.IGNORECASE)
 A_PATH = re.compile(r"(?<![\w.])/(?:[\w.@+~-]+/)+")
 
 Perform = Callable[..., None]
@@ -52,7 +53,7 @@ def child_main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m workers child", description="Serve one order from stdin; not meant for people.")
+    parser = argparse.ArgumentParser(prog="python -m workers child", description="Serve one order from stdin.")
     parser.add_argument("--preload", choices=PRELOADS, default="onnxruntime")
     parser.add_argument("--perform", default="workers.runner:perform")
     return parser
@@ -106,8 +107,9 @@ class Voice:
         try:
             EVENT.validate_json(line)
         except ValueError as error:
-            said = str(error).splitlines()[1:3]
-            raise OursToFix(f"Expected a {event.type} event of plain finite values, found {' '.join(said)}", code="engine.unsayable") from None
+            said = " ".join(str(error).splitlines()[1:3])
+            message = f"Expected a {event.type} event of plain finite values, found {said}"
+            raise OursToFix(message, code="engine.unsayable") from None
         self.say(line)
 
     def say(self, line: bytes) -> None:
@@ -165,7 +167,7 @@ def _serve(start: Start, perform: Perform, voice: Voice) -> int:
         perform(start.order, emit=voice.emit, alone=ears.alone, should_stop=ears.should_stop)
     except Stopped:
         return STOPPED
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+    except BaseException as error:  # whatever it is, the parent must hear of it
         return _report(error, voice)
     return DONE
 
@@ -196,8 +198,18 @@ def describe(error: BaseException) -> Problem:
     if isinstance(error, MemoryError) or OUT_OF_MEMORY_WORDS.search(text):
         return Problem(fault="yours", code="limits.memory", message=f"The work ran out of memory: {text}")
     if isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
-        return Problem(fault="yours", code="limits.disk", message="The work wrote more to disk than it may.", hint="Use a smaller model or allow the job more disk.")
-    return Problem(fault="ours", code="engine.crashed", message=f"Expected the work to end normally, found {text}", hint="Run it again; if it happens again, report it with this message.")
+        return Problem(
+            fault="yours",
+            code="limits.disk",
+            message="The work wrote more to disk than it may.",
+            hint="Use a smaller model or allow the job more disk.",
+        )
+    return Problem(
+        fault="ours",
+        code="engine.crashed",
+        message=f"Expected the work to end normally, found {text}",
+        hint="Run it again; if it happens again, report it with this message.",
+    )
 
 
 def _last_line(error: BaseException) -> str:
@@ -208,4 +220,3 @@ def _last_line(error: BaseException) -> str:
 def without_paths(text: str) -> str:
     """Shorten every absolute path to its last part."""
     return A_PATH.sub("", text)
-

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workers.errors import Problem
-from workers.sandbox.inside import DONE, FAILED, OUT_OF_MEMORY_WORDS
+from workers.sandbox.inside import DONE, FAILED, OUT_OF_MEMORY_WORDS, STOPPED
 from workers.ticket import GIB, Limits
 
 OutcomeKind = Literal["done", "failed", "crashed", "out-of-memory", "wall-clock", "flood", "killed", "stopped"]
 NEAR_THE_LIMIT = 0.9
+KILLED = Problem(
+    fault="ours", code="child.killed", message="The process doing the work was ended by somebody else on its host."
+)
 MEMORY_HINT = "Try a smaller model, fewer calibration samples or smaller batches, or a worker with more memory."
 NAMES = {
     signal.SIGSEGV: "touched memory that is not its own (segmentation fault)",
@@ -64,19 +67,24 @@ def _reported(end: End, problem: Problem) -> Outcome:
 
 
 def _by_status(end: End) -> Outcome:
+    kind, problem = _reason(end)
+    return Outcome(kind, problem, end.peak_memory_bytes)
+
+
+def _reason(end: End) -> tuple[OutcomeKind, Problem]:
     number = -end.status
     near = end.peak_memory_bytes >= NEAR_THE_LIMIT * end.limits.memory_bytes
-    if number == signal.SIGKILL:
-        if near or end.kernel_killed:
-            return Outcome("out-of-memory", needed_more_memory(end.limits, peak=end.peak_memory_bytes, host=not near), end.peak_memory_bytes)
-        return Outcome("killed", Problem(fault="ours", code="child.killed", message="The process doing the work was killed from outside."), end.peak_memory_bytes)
-    if number == signal.SIGTERM or end.status == 3:
-        return Outcome("killed", Problem(fault="ours", code="child.killed", message="The process doing the work was asked to end from outside."), end.peak_memory_bytes)
+    if number == signal.SIGKILL and near:
+        return "out-of-memory", needed_more_memory(end.limits)
+    if number == signal.SIGKILL and end.kernel_killed:
+        return "out-of-memory", needed_more_than_the_host_had(end.peak_memory_bytes)
+    if number in (signal.SIGKILL, signal.SIGTERM) or end.status == STOPPED:
+        return "killed", KILLED
     if number == signal.SIGXCPU:
-        return Outcome("wall-clock", took_too_long(end.limits), end.peak_memory_bytes)
+        return "wall-clock", took_too_long(end.limits)
     if number in (signal.SIGABRT, signal.SIGSEGV) and (near or OUT_OF_MEMORY_WORDS.search(end.stderr)):
-        return Outcome("out-of-memory", needed_more_memory(end.limits), end.peak_memory_bytes)
-    return Outcome("crashed", _crashed(end), end.peak_memory_bytes)
+        return "out-of-memory", needed_more_memory(end.limits)
+    return "crashed", _crashed(end)
 
 
 def _crashed(end: End) -> Problem:
@@ -85,41 +93,67 @@ def _crashed(end: End) -> Problem:
     except ValueError:
         how = f"ended with status {end.status} and no reason"
     return Problem(
-        fault="yours", code="child.crashed", message=f"The process doing the work {how}.",
-        hint="The model file may be damaged or use an operator the runtime cannot handle; export it again, or leave out the last step.",
-    )  # fmt: skip
+        fault="yours",
+        code="child.crashed",
+        message=f"The process doing the work {how}.",
+        hint="The model file may be damaged or use an operator the runtime cannot handle; export it again, "
+        "or leave out the last step.",
+    )
 
 
-def needed_more_memory(limits: Limits, *, peak: int = 0, host: bool = False) -> Problem:
-    """``host``: the machine ran out before the job's own limit was reached."""
-    had = f"over {peak / GIB:.1f} GiB, more than this host had left" if host and peak else f"over {limits.memory_bytes / GIB:.3g} GiB"
-    return Problem(fault="yours", code="limits.memory", message=f"The work needed {had}.", hint=MEMORY_HINT)
+def needed_more_memory(limits: Limits) -> Problem:
+    message = f"The work needed over {limits.memory_bytes / GIB:.3g} GiB of memory, which is its limit."
+    return Problem(fault="yours", code="limits.memory", message=message, hint=MEMORY_HINT)
+
+
+def needed_more_than_the_host_had(peak_bytes: int) -> Problem:
+    message = f"The work needed over {peak_bytes / GIB:.3g} GiB of memory, more than this worker had left."
+    return Problem(fault="yours", code="limits.memory", message=message, hint=MEMORY_HINT)
 
 
 def took_too_long(limits: Limits) -> Problem:
     return Problem(
-        fault="yours", code="limits.time", message=f"The work took longer than the {_duration(limits.wall_seconds)} it may take.",
+        fault="yours",
+        code="limits.time",
+        message=f"The work took longer than the {_duration(limits.wall_seconds)} it may take.",
         hint="Use fewer samples or steps, or allow the job more time.",
-    )  # fmt: skip
+    )
 
 
 def said_too_much(how: str) -> Problem:
-    return Problem(fault="ours", code="limits.output", message=f"The work was ended because it wrote {how}.", hint="A model or library that floods its output cannot be used here.")
+    return Problem(
+        fault="ours",
+        code="limits.output",
+        message=f"The work was ended because it wrote {how}.",
+        hint="A model or library that floods its output cannot be used here.",
+    )
 
 
 def too_many_processes(found: int) -> Problem:
-    return Problem(fault="ours", code="limits.processes", message=f"The work was ended because it had started {found} processes.", hint="Report this with the model that caused it.")
+    return Problem(
+        fault="ours",
+        code="limits.processes",
+        message=f"The work was ended because it had started {found} processes.",
+        hint="Report this with the model that caused it.",
+    )
 
 
 def filled_the_disk(limits: Limits) -> Problem:
     return Problem(
-        fault="yours", code="limits.disk", message=f"The work wrote over {limits.disk_bytes / GIB:.3g} GiB to disk, or far too many files.",
+        fault="yours",
+        code="limits.disk",
+        message=f"The work wrote over {limits.disk_bytes / GIB:.3g} GiB to disk, or far too many files.",
         hint="Use a smaller model or allow the job more disk.",
-    )  # fmt: skip
+    )
 
 
 def spoke_garbled(how: str) -> Problem:
-    return Problem(fault="ours", code="child.garbled", message=f"The process doing the work said something that makes no sense: {how}", hint="Run it again; if it happens again, report it.")
+    return Problem(
+        fault="ours",
+        code="child.garbled",
+        message=f"The process doing the work said something that makes no sense: {how}",
+        hint="Run it again; if it happens again, report it.",
+    )
 
 
 def _duration(seconds: int) -> str:

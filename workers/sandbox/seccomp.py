@@ -35,36 +35,32 @@ class Machine:
     numbers: dict[str, int]
 
 
-NAMES = (
-    "socket socketpair chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat setsid setpgid prctl prlimit64 setrlimit "
-    "ptrace process_vm_readv process_vm_writev io_uring_setup bpf perf_event_open userfaultfd unshare setns mount umount2 "
-    "pivot_root chroot add_key request_key keyctl open_by_handle_at kexec_load init_module finit_module delete_module reboot "
-    "swapon swapoff truncate kill tgkill tkill pidfd_send_signal pidfd_getfd rt_sigqueueinfo rt_tgsigqueueinfo"
-).split()
-X86_64 = (
-    41, 53, 90, 91, 268, 452, 92, 93, 94, 260, 112, 109, 157, 302, 160, 101, 310, 311, 425, 321, 298, 323, 272, 308, 165, 166,
-    155, 161, 248, 249, 250, 304, 246, 175, 313, 176, 169, 167, 168, 76, 62, 234, 200, 424, 438, 129, 297,
-)
-AARCH64 = (
-    198, 199, None, 52, 53, 452, None, 55, None, 54, 157, 154, 167, 261, 164, 117, 270, 271, 425, 280, 241, 282, 97, 268, 40, 39,
-    41, 51, 217, 218, 219, 265, 104, 105, 273, 106, 142, 224, 225, 45, 129, 131, 130, 424, 438, 138, 240,
-)
-
-
-def _numbers(column: tuple[int | None, ...]) -> dict[str, int]:
-    return {name: number for name, number in zip(NAMES, column, strict=True) if number is not None}
-
-
+# Name, number on x86-64, number on aarch64 (0: there is none).
+CALLS = (
+    ("socket", 41, 198), ("socketpair", 53, 199), ("setsid", 112, 157), ("setpgid", 109, 154), ("prctl", 157, 167),
+    ("prlimit64", 302, 261), ("setrlimit", 160, 164), ("truncate", 76, 45), ("io_uring_setup", 425, 425),
+    ("chmod", 90, 0), ("fchmod", 91, 52), ("fchmodat", 268, 53), ("fchmodat2", 452, 452),
+    ("chown", 92, 0), ("fchown", 93, 55), ("lchown", 94, 0), ("fchownat", 260, 54),
+    ("ptrace", 101, 117), ("process_vm_readv", 310, 270), ("process_vm_writev", 311, 271), ("pidfd_getfd", 438, 438),
+    ("kill", 62, 129), ("tgkill", 234, 131), ("tkill", 200, 130), ("pidfd_send_signal", 424, 424),
+    ("rt_sigqueueinfo", 129, 138), ("rt_tgsigqueueinfo", 297, 240),
+    ("bpf", 321, 280), ("perf_event_open", 298, 241), ("userfaultfd", 323, 282), ("unshare", 272, 97),
+    ("mount", 165, 40), ("umount2", 166, 39), ("pivot_root", 155, 41), ("chroot", 161, 51), ("setns", 308, 268),
+    ("open_by_handle_at", 304, 265),
+    ("add_key", 248, 217), ("request_key", 249, 218), ("keyctl", 250, 219), ("kexec_load", 246, 104),
+    ("init_module", 175, 105), ("finit_module", 313, 273), ("delete_module", 176, 106),
+    ("reboot", 169, 142), ("swapon", 167, 224), ("swapoff", 168, 225),
+)  # fmt: skip
 MACHINES = {
-    "x86_64": Machine(word=0xC000003E, seccomp=317, numbers=_numbers(X86_64)),
-    "aarch64": Machine(word=0xC00000B7, seccomp=277, numbers=_numbers(AARCH64)),
+    "x86_64": Machine(word=0xC000003E, seccomp=317, numbers={name: number for name, number, _ in CALLS}),
+    "aarch64": Machine(word=0xC00000B7, seccomp=277, numbers={name: number for name, _, number in CALLS if number}),
 }
 
 # Pretending success keeps copying files possible: shutil.copy sets the mode of its copy.
 PRETENDED = frozenset({"chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"})
 LOOKED_INTO = frozenset({"socketpair", "prctl", "prlimit64"})
 SIGNALS = frozenset({"kill", "tgkill", "tkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"})
-REFUSED = frozenset(NAMES) - PRETENDED - LOOKED_INTO - SIGNALS
+REFUSED = frozenset(name for name, _, _ in CALLS) - PRETENDED - LOOKED_INTO - SIGNALS
 
 
 def _refusal(code: int = errno.EPERM) -> Instruction:
@@ -86,8 +82,13 @@ def _rule(number: int, body: list[Instruction]) -> list[Instruction]:
 def _stream_pairs_only() -> list[Instruction]:
     # A datagram socket can address any named socket; a connected stream pair reaches only its twin.
     return [
-        _argument(0), (EQUAL, 0, 4, socket.AF_UNIX),
-        _argument(1), (AND, 0, 0, 0xF), (EQUAL, 0, 1, socket.SOCK_STREAM), ALLOWED, _refusal(),
+        _argument(0),
+        (EQUAL, 0, 4, socket.AF_UNIX),
+        _argument(1),
+        (AND, 0, 0, 0xF),
+        (EQUAL, 0, 1, socket.SOCK_STREAM),
+        ALLOWED,
+        _refusal(),
     ]
 
 
@@ -106,8 +107,12 @@ def _to_itself_only() -> list[Instruction]:
 def _program(machine: Machine, *, guard_signals: bool) -> list[Instruction]:
     numbers = machine.numbers
     program: list[Instruction] = [
-        (LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, machine.word), (RETURN, 0, 0, KILL),
-        (LOAD, 0, 0, NUMBER), (AT_LEAST, 0, 1, FIRST_X32_NUMBER), _refusal(),
+        (LOAD, 0, 0, ARCHITECTURE),
+        (EQUAL, 1, 0, machine.word),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, NUMBER),
+        (AT_LEAST, 0, 1, FIRST_X32_NUMBER),
+        _refusal(),
     ]
     for name in sorted(REFUSED & numbers.keys()):
         program += _rule(numbers[name], [_refusal(errno.EACCES if name == "socket" else errno.EPERM)])

