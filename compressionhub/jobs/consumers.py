@@ -47,6 +47,7 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
 
     job_id: UUID
     position = 0
+    _target = 0
 
     async def connect(self) -> None:
         self.job_id = self.scope["url_route"]["kwargs"]["pk"]
@@ -60,6 +61,7 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
             await self.channel_layer.group_add(f"job-{self.job_id}", self.channel_name)
             await self.accept()
             await self._send_snapshot(_after(self.scope))
+            self._moved.set()  # an announcement may have passed between the snapshot's reading and the group
             self._pusher = asyncio.create_task(self._push_for_ever())
 
     async def disconnect(self, code: int) -> None:
@@ -76,6 +78,7 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
     async def job_moved(self, message: dict[str, Any]) -> None:
         """The relay or an action announced a newer position."""
         if message["position"] > self.position:
+            self._target = max(self._target, message["position"])
             self._moved.set()
 
     async def _refuse(self, code: int) -> None:
@@ -105,10 +108,12 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
             await asyncio.sleep(BETWEEN_PUSHES)
 
     async def _push(self) -> None:
-        after = self.position
-        found = await _reads.get((self.job_id, "rows", after, _quarter()), lambda: _read(self.job_id, after, everything=False))
+        after, target = self.position, self._target
+        moment = target if target > after else f"second {_second()}"
+        found = await _reads.get((self.job_id, "rows", after, moment), lambda: _read(self.job_id, after, everything=False))
         if found["rows"]:
             await self._send("rows", found)
+            self._moved.set()  # there may be more than one reading's worth
 
     async def _send(self, kind: str, found: dict[str, Any]) -> None:
         self.position = max(self.position, found["position"])
@@ -126,10 +131,6 @@ def _after(scope: dict[str, Any]) -> int:
 
 def _second() -> int:
     return int(time.monotonic())
-
-
-def _quarter() -> int:
-    return int(time.monotonic() / BETWEEN_PUSHES)
 
 
 @database_sync_to_async
