@@ -1,0 +1,147 @@
+"""The shape of every value for one sample, through ONNX shape inference on a light copy."""
+
+from dataclasses import dataclass
+
+import onnx
+from onnx import helper, inliner
+
+from workers.formats.skeleton import skeleton
+
+FREE_PICTURE_AXIS = 224
+FREE_AXIS = 128
+
+# Operators of ONNX Runtime that shape inference does not know, each with a standard one of the same output
+# shape and which of its inputs that takes. Matters for files made by ONNX Runtime's own tools.
+STAND_INS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "FusedConv": ("Conv", (0, 1, 2)),
+    "FusedGemm": ("Gemm", (0, 1, 2)),
+    "FusedMatMul": ("MatMul", (0, 1)),
+    "QGemm": ("Gemm", (0, 3)),
+    "DynamicQuantizeMatMul": ("MatMul", (0, 1)),
+    "MatMulIntegerToFloat": ("MatMul", (0, 1)),
+    "DynamicQuantizeLSTM": ("LSTM", (0, 1, 2)),
+    "QLinearAdd": ("Add", (0, 3)),
+    "QLinearMul": ("Mul", (0, 3)),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
+    "QLinearAveragePool": ("AveragePool", (0,)),
+    "QLinearSigmoid": ("Identity", (0,)),
+    "QLinearLeakyRelu": ("Identity", (0,)),
+    "QLinearSoftmax": ("Identity", (0,)),
+    "Gelu": ("Identity", (0,)),
+    "FastGelu": ("Identity", (0,)),
+    "QuickGelu": ("Identity", (0,)),
+    "BiasGelu": ("Identity", (0,)),
+    "SkipLayerNormalization": ("Identity", (0,)),
+    "SkipSimplifiedLayerNormalization": ("Identity", (0,)),
+    "SimplifiedLayerNormalization": ("Identity", (0,)),
+}
+KEPT_ATTRIBUTES = {
+    "Conv": ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"),
+    "Gemm": ("transA", "transB"),
+    "LSTM": ("hidden_size", "direction"),
+    "AveragePool": ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides"),
+}
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """The light copy with functions written out, its own operators by node position, and all known shapes."""
+
+    graph: onnx.GraphProto
+    ops: tuple[str, ...]
+    shapes: dict[str, tuple[int, ...]]
+    warnings: tuple[str, ...]
+
+
+def infer(proto: onnx.ModelProto) -> Shaped:
+    """Infer all shapes for batch 1; other free axes get a stated length and a warning."""
+    light = skeleton(proto)
+    if light.functions:
+        light = inliner.inline_local_functions(light)
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    warnings = _fix_free_axes(light.graph, stored)
+    _forget_shapes(light.graph)
+    ops = tuple(node.op_type for node in light.graph.node)
+    for node in light.graph.node:
+        _stand_in(light.graph, node)
+    try:
+        light = onnx.shape_inference.infer_shapes(light, data_prop=True)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        warnings.append(f"Shapes could not be inferred, so multiplications are not counted: {str(error)[:120]}")
+    return Shaped(light.graph, ops, known_shapes(light.graph), tuple(warnings))
+
+
+def _fix_free_axes(graph: onnx.GraphProto, stored: set[str]) -> list[str]:
+    """Give each free axis of each input a length: 1 for the batch, a usual one for the rest."""
+    inputs = [item for item in graph.input if item.name not in stored]
+    batch_names = {
+        item.type.tensor_type.shape.dim[0].dim_param for item in inputs if item.type.tensor_type.shape.dim
+    } - {""}
+    said = []
+    for item in inputs:
+        dims = item.type.tensor_type.shape.dim
+        for axis, dim in enumerate(dims):
+            if dim.HasField("dim_value") and dim.dim_value > 0:
+                continue
+            is_batch = axis == 0 or dim.dim_param in batch_names
+            dim.dim_value = 1 if is_batch else FREE_PICTURE_AXIS if len(dims) == 4 else FREE_AXIS
+            if not is_batch:
+                said.append(
+                    f"Axis {axis} of {item.name!r} is free; multiplications are counted for a length of {dim.dim_value}."
+                )
+    return said
+
+
+def _forget_shapes(graph: onnx.GraphProto) -> None:
+    """Drop the shapes the exporter wrote down, which may be those of another batch, where inference finds its own."""
+    unknown = {name for node in graph.node if node.domain not in ("", "ai.onnx") for name in node.output}
+    kept = [item for item in graph.value_info if item.name in unknown]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
+    for item in graph.output:
+        if item.type.HasField("tensor_type") and item.name not in unknown:
+            item.type.tensor_type.ClearField("shape")
+
+
+def _stand_in(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    if node.domain != "com.microsoft":
+        return
+    if node.op_type == "MatMulNBits":
+        _plain_matmul(graph, node)
+    elif node.op_type in STAND_INS:
+        op, slots = STAND_INS[node.op_type]
+        inputs = [node.input[slot] for slot in slots if slot < len(node.input)]
+        kept = [item for item in node.attribute if item.name in KEPT_ATTRIBUTES.get(op, ())]
+        _become(node, op, inputs, kept)
+
+
+def _plain_matmul(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    """A product with packed weights, as one with a plain (K, N) matrix."""
+    sizes = {item.name: item.i for item in node.attribute}
+    name = f"{node.output[0]}/unpacked"
+    graph.input.append(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [sizes.get("K", 0), sizes.get("N", 0)])
+    )
+    _become(node, "MatMul", [node.input[0], name], [])
+
+
+def _become(node: onnx.NodeProto, op: str, inputs: list[str], attributes: list[onnx.AttributeProto]) -> None:
+    kept = [type(item).FromString(item.SerializeToString()) for item in attributes]
+    node.op_type, node.domain = op, ""
+    del node.input[:], node.attribute[:]
+    node.input.extend(inputs)
+    node.attribute.extend(kept)
+
+
+def known_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """The shapes a graph states in full, by value name."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for item in (*graph.input, *graph.value_info, *graph.output):
+        tensor = item.type.tensor_type
+        if (
+            item.type.HasField("tensor_type")
+            and tensor.HasField("shape")
+            and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
+        ):
+            shapes[item.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
+    return shapes
