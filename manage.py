@@ -25,7 +25,10 @@ def wrong_python(version):
     """Say what is wrong with this version of Python, or nothing."""
     if OLDEST <= tuple(version[:2]) <= NEWEST:
         return ""
-    return "Expected Python 3.11, 3.12 or 3.13, found {}.{}: run this command with one of them, for example python3.12 manage.py up.".format(*version[:2])
+    return (
+        "Expected Python 3.11, 3.12 or 3.13, found {}.{}: "
+        "run this command with one of them, for example python3.12 manage.py up.".format(*version[:2])
+    )
 
 
 def main():

@@ -17,7 +17,9 @@ websocket_urlpatterns = []
 if find_spec("compressionhub.jobs.routing"):
     from compressionhub.jobs.routing import websocket_urlpatterns
 
-application = ProtocolTypeRouter({
-    "http": http,
-    "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
-})
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)

@@ -90,19 +90,85 @@ def _redis_url() -> str:
         return "redis://127.0.0.1:6379/0"
 
 
-DATA = Variable("HUB_DATA", _folder, lambda: ROOT / "var", "`./var`", "Everything the site writes: database, store, keys, logs of Valkey.")
-STORE = Variable("HUB_STORE", _folder, lambda: DATA.read() / "store", "`HUB_DATA/store`", "Uploaded files and artifacts, by content.")
-CACHE_BYTES = Variable("HUB_STEP_CACHE_BYTES", int, lambda: 20 * GIB, "20 GiB", "Most that finished steps kept for reuse may take; the least recently used go first.")
+DATA = Variable(
+    "HUB_DATA",
+    _folder,
+    lambda: ROOT / "var",
+    "`./var`",
+    "Everything the site writes: database, store, keys, logs of Valkey.",
+)
+STORE = Variable(
+    "HUB_STORE", _folder, lambda: DATA.read() / "store", "`HUB_DATA/store`", "Uploaded files and artifacts, by content."
+)
+CACHE_BYTES = Variable(
+    "HUB_STEP_CACHE_BYTES",
+    int,
+    lambda: 20 * GIB,
+    "20 GiB",
+    "Most that finished steps kept for reuse may take; the least recently used go first.",
+)
 UPLOAD_BYTES = Variable("HUB_UPLOAD_BYTES", int, lambda: 20 * GIB, "20 GiB", "The largest file that may be uploaded.")
-QUOTA_BYTES = Variable("HUB_QUOTA_BYTES", int, lambda: 200 * GIB, "200 GiB", "Most that the models, datasets and unfinished uploads of one team may take.")
-UPLOAD_HOURS = Variable("HUB_UPLOAD_HOURS", int, lambda: 24, "24", "Hours after which an unfinished upload is thrown away.")
-DATABASE_URL = Variable("DATABASE_URL", _text, lambda: "", "SQLite at `HUB_DATA/hub.sqlite3`", "`postgres://user:password@host:5432/name`. SQLite serves one host.")
-REDIS_URL = Variable("REDIS_URL", _text, _redis_url, "the Valkey that `up` starts", "Queue, event stream and live pages: any Redis 6.2 or Valkey 7.2 and newer.")
-HOSTS = Variable("HUB_HOSTS", _names, lambda: ("localhost", "127.0.0.1", "[::1]"), "this machine", "Host names under which the site may be asked for.")
-HTTPS = Variable("HUB_HTTPS", _flag, lambda: False, "0", "1 where a proxy ends TLS in front and sets `X-Forwarded-Proto`: secure cookies, HSTS, redirect.")
-DEBUG = Variable("HUB_DEBUG", _flag, lambda: False, "0", "1 while working on the code: tracebacks in the browser, static files straight from `frontend/`.")
-SECRET_KEY = Variable("HUB_SECRET_KEY", _text, lambda: "", "random, kept in `HUB_DATA/secret-key`", "Signs sessions and links. Give every web process the same one.")
+QUOTA_BYTES = Variable(
+    "HUB_QUOTA_BYTES",
+    int,
+    lambda: 200 * GIB,
+    "200 GiB",
+    "Most that the models, datasets and unfinished uploads of one team may take.",
+)
+UPLOAD_HOURS = Variable(
+    "HUB_UPLOAD_HOURS", int, lambda: 24, "24", "Hours after which an unfinished upload is thrown away."
+)
+DATABASE_URL = Variable(
+    "DATABASE_URL",
+    _text,
+    lambda: "",
+    "SQLite at `HUB_DATA/hub.sqlite3`",
+    "`postgres://user:password@host:5432/name`. SQLite serves one host.",
+)
+REDIS_URL = Variable(
+    "REDIS_URL",
+    _text,
+    _redis_url,
+    "the Valkey that `up` starts",
+    "Queue, event stream and live pages: any Redis 6.2 or Valkey 7.2 and newer.",
+)
+HOSTS = Variable(
+    "HUB_HOSTS",
+    _names,
+    lambda: ("localhost", "127.0.0.1", "[::1]"),
+    "this machine",
+    "Host names under which the site may be asked for.",
+)
+HTTPS = Variable(
+    "HUB_HTTPS",
+    _flag,
+    lambda: False,
+    "0",
+    "1 where a proxy ends TLS in front and sets `X-Forwarded-Proto`: secure cookies, HSTS, redirect.",
+)
+DEBUG = Variable(
+    "HUB_DEBUG",
+    _flag,
+    lambda: False,
+    "0",
+    "1 while working on the code: tracebacks in the browser, static files straight from `frontend/`.",
+)
+SECRET_KEY = Variable(
+    "HUB_SECRET_KEY",
+    _text,
+    lambda: "",
+    "random, kept in `HUB_DATA/secret-key`",
+    "Signs sessions and links. Give every web process the same one.",
+)
 LOG_JSON = Variable("HUB_LOG_JSON", _flag, lambda: False, "0", "1 for one JSON object a line instead of text.")
-METRICS_TOKEN = Variable("HUB_METRICS_TOKEN", _text, lambda: "", "from this machine only", "Bearer token with which `/metrics` may be read from elsewhere.")
+METRICS_TOKEN = Variable(
+    "HUB_METRICS_TOKEN",
+    _text,
+    lambda: "",
+    "from this machine only",
+    "Bearer token with which `/metrics` may be read from elsewhere.",
+)
 
-VARIABLES: tuple[Variable[object], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Variable))
+VARIABLES: tuple[Variable[object], ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Variable)
+)

@@ -83,11 +83,13 @@ class ProblemMiddleware:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return answer(request, {"type": "hub.bad-request", "title": "The request could not be read.", "detail": "Go back and try again.", "status": 400})
+    problem = {"type": "hub.bad-request", "title": "The request could not be read.", "status": 400}
+    return answer(request, {**problem, "detail": "Go back and try again."})
 
 
 def no_permission(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return answer(request, {"type": "hub.not-allowed", "title": "You may not do this.", "detail": "Ask an admin of your team.", "status": 403})
+    problem = {"type": "hub.not-allowed", "title": "You may not do this.", "status": 403}
+    return answer(request, {**problem, "detail": "Ask an admin of your team."})
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

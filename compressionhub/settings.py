@@ -1,6 +1,8 @@
 """Django's settings, all derived from ``compressionhub.env``."""
 
+import contextlib
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -32,10 +34,8 @@ def kept_secret(path: Path) -> str:
     made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     made.touch(mode=0o600)
     made.write_text(secrets.token_urlsafe(50))
-    try:
+    with contextlib.suppress(FileExistsError):
         path.hardlink_to(made)  # the first of several processes wins, and all read what it wrote
-    except FileExistsError:
-        pass
     made.unlink()
     return path.read_text().strip()
 
@@ -90,6 +90,8 @@ INSTALLED_APPS = [
     "csp",
     "axes",
 ]
+if find_spec("django_linear_migrations"):  # part of the test requirements; keeps one line of history per app
+    INSTALLED_APPS.append("django_linear_migrations")
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -112,7 +114,7 @@ ASGI_APPLICATION = "compressionhub.asgi.application"
 
 _FROM_FILES = ["django.template.loaders.filesystem.Loader", "django.template.loaders.app_directories.Loader"]
 _ONCE = _FROM_FILES if DEBUG else [("django.template.loaders.cached.Loader", _FROM_FILES)]
-_COMPONENTS = ["compressionhub.ui.templatetags.hub"] if (BASE_DIR / "compressionhub/ui/templatetags/hub.py").exists() else []
+_COMPONENTS = ["compressionhub.ui.templatetags.hub", "compressionhub.ui.templatetags.figures"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -136,7 +138,10 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
         # redis-py's default time limit of 5 s would end every idle socket, its pool of 100 would refuse the rest.
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None, "max_connections": 2000}], "prefix": "hub:ws"},
+        "CONFIG": {
+            "hosts": [{"address": REDIS_URL, "socket_timeout": None, "max_connections": 2000}],
+            "prefix": "hub:ws",
+        },
     },
 }
 
@@ -157,6 +162,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_CALLABLE = "compressionhub.accounts.views.locked_out"
+AXES_USERNAME_CALLABLE = "compressionhub.accounts.backends.name_tried"
 AXES_VERBOSE = False
 
 SESSION_COOKIE_NAME = "hub_session"
@@ -174,7 +180,8 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "style-src-attr": [UNSAFE_INLINE],  # ECharts places its tooltips by style attributes; our own templates may not use any
+        # ECharts places its tooltips by style attributes; a test sees that our own templates use none.
+        "style-src-attr": [UNSAFE_INLINE],
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
@@ -211,7 +218,9 @@ _SHARED_PROCESSORS: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_RENDERER: Any = structlog.processors.JSONRenderer() if env.LOG_JSON.read() else structlog.dev.ConsoleRenderer(colors=False)
+_RENDERER: Any = (
+    structlog.processors.JSONRenderer() if env.LOG_JSON.read() else structlog.dev.ConsoleRenderer(colors=False)
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

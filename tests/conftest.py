@@ -22,7 +22,7 @@ import django
 from django.conf import settings as _settings
 
 django.setup()
-assert _settings.DATA == Path(_folder.name), "the settings were read before the tests' environment was set"
+assert Path(_folder.name) == _settings.DATA, "the settings were read before the tests' environment was set"
 
 
 def pytest_unconfigure() -> None:

@@ -127,13 +127,18 @@ def _has(name: str, version: str) -> bool:
 
 
 def _asked_inside(wanted: list[Path]) -> bool:
-    script = "import sys; from pathlib import Path; from compressionhub.site.bootstrap import satisfied; sys.exit(not satisfied(map(Path, sys.argv[1:])))"
+    script = (
+        "import sys; from pathlib import Path; from compressionhub.site.bootstrap import satisfied; "
+        "sys.exit(not satisfied(map(Path, sys.argv[1:])))"
+    )
     return subprocess.run([PYTHON, "-c", script, *wanted], cwd=ROOT, check=False).returncode == 0
 
 
 def _make_venv() -> None:
     if find_spec("ensurepip") is None:
-        raise CannotStart("Expected Python with its venv module, found one without: install the package python3-venv and try again.")
+        raise CannotStart(
+            "Expected Python with its venv module, found one without: install the package python3-venv and try again."
+        )
     shared = _has("torch", pins([SITE])["torch"])
     print(f"Making {VENV}{' on top of the torch that is installed' if shared else ''} ...", flush=True)
     venv.create(VENV, with_pip=True, clear=True, symlinks=True, system_site_packages=shared)
@@ -143,9 +148,16 @@ def _announce() -> None:
     build, where = _which_torch()
     download, space = CUDA_BUILD if build == "CUDA" else CPU_BUILD
     require_room(ROOT, space)
-    print(f"Fetching about {_size(download)}, which takes about {_size(space)} on disk. The largest part: torch, {where}.", flush=True)
+    print(
+        f"Fetching about {_size(download)}, which takes about {_size(space)} on disk; most of it is torch, {where}.",
+        flush=True,
+    )
     if build == "CUDA":
-        print("Without an NVIDIA GPU the CPU build does and is far smaller: stop with Ctrl-C and see 'A smaller torch' in README.md.", flush=True)
+        print(
+            "Without an NVIDIA GPU the CPU build does and is far smaller: "
+            "stop with Ctrl-C and see 'A smaller torch' in README.md.",
+            flush=True,
+        )
 
 
 def _which_torch() -> tuple[str, str]:
@@ -170,7 +182,10 @@ def _pip(wanted: list[Path]) -> None:
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *files]
     if subprocess.run(command, check=False).returncode != 0:
         free = _size(shutil.disk_usage(ROOT).free)
-        raise CannotStart(f"Installing stopped; pip says why above ({free} are free on this disk). Put it right and run the command again: it goes on from here.")
+        raise CannotStart(
+            f"Installing stopped; pip says why above ({free} are free on this disk). "
+            "Put it right and run the command again: it goes on from here."
+        )
 
 
 def _size(count: int) -> str:

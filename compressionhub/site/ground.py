@@ -30,10 +30,16 @@ def require_writable(folder: Path) -> None:
 
 def _why_not_writable(folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"Expected room to write in {folder}, found a full disk: free some space or choose another folder with --data."
+        return (
+            f"Expected room to write in {folder}, found a full disk: "
+            "free some space or choose another folder with --data."
+        )
     if isinstance(error, NotADirectoryError | FileExistsError):
         return f"Expected a folder at {folder}, found a file: move it away or choose another folder with --data."
-    return f"Expected to be allowed to write in {folder}, found that {_whoami()} is not: change its owner or choose another folder with --data."
+    return (
+        f"Expected to be allowed to write in {folder}, found that {_whoami()} is not: "
+        "change its owner or choose another folder with --data."
+    )
 
 
 def _whoami() -> str:
@@ -48,7 +54,10 @@ def require_room(folder: Path, wanted_bytes: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < wanted_bytes:
-        raise CannotStart(f"Expected {wanted_bytes // MIB:,} MB free on the disk of {folder}, found {free // MIB:,} MB: free some space and try again.")
+        raise CannotStart(
+            f"Expected {wanted_bytes // MIB:,} MB free on the disk of {folder}, found {free // MIB:,} MB: "
+            "free some space and try again."
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -71,7 +80,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _why_not_listening(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"Expected port {port} to be free, found another program on it: stop that one or choose another, for example --port {port + 1}."
+        return (
+            f"Expected port {port} to be free, found another program on it: "
+            f"stop that one or choose another, for example --port {port + 1}."
+        )
     if error.errno == errno.EACCES:
-        return f"Expected to be allowed to use port {port}, found that {_whoami()} is not: choose one above 1023, for example --port 8000."
-    return f"Expected an address of this machine, found {host!r} ({error.strerror}): leave --host out, or use 0.0.0.0 for all of them."
+        return (
+            f"Expected to be allowed to use port {port}, found that {_whoami()} is not: "
+            "choose one above 1023, for example --port 8000."
+        )
+    return (
+        f"Expected an address of this machine, found {host!r} ({error.strerror}): "
+        "leave --host out, or use 0.0.0.0 for all of them."
+    )

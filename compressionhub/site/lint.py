@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from compressionhub.env import ROOT
 
@@ -14,7 +15,7 @@ PYTHON = sys.executable
 CHECKS: dict[str, list[str]] = {
     "style": [PYTHON, "-m", "ruff", "check", "."],
     "types": [PYTHON, "-m", "mypy", "workers", "compressionhub"],
-    "imports": [PYTHON, "-m", "importlinter.cli", "--no-logo"],
+    "imports": [str(Path(PYTHON).with_name("lint-imports")), "--no-logo"],
     "system": [PYTHON, "manage.py", "check", "--fail-level", "WARNING"],
     "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
     "templates": [PYTHON, "manage.py", "compile_templates"],
@@ -40,7 +41,15 @@ def main(argv: list[str]) -> int:
 def _passes(name: str) -> bool:
     began = time.monotonic()
     environment = {**os.environ, "HUB_DEBUG": os.environ.get("HUB_DEBUG", "1")}
-    done = subprocess.run(CHECKS[name], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        CHECKS[name],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     good = done.returncode == 0
     print(f"{'ok  ' if good else 'FAIL'} {name} ({time.monotonic() - began:.1f} s)", flush=True)
     if not good:

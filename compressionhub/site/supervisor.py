@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from compressionhub.env import ROOT
+
 TETHER = Path(__file__).with_name("tether.py")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 HEALTHY_SECONDS = 30.0
@@ -107,6 +109,7 @@ class Supervisor:
         program.process = subprocess.Popen(
             command,
             env=dict(program.env),
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

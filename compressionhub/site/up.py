@@ -30,7 +30,9 @@ HUB = Path(__file__).resolve().parent.parent
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="manage.py up", description="Run the whole site: web, relay, worker and Valkey.")
+    parser = argparse.ArgumentParser(
+        prog="manage.py up", description="Run the whole site: web, relay, worker and Valkey."
+    )
     parser.add_argument("--port", type=int, default=8000, help="the port of the site (8000)")
     parser.add_argument("--host", default="127.0.0.1", help="the address it listens on; 0.0.0.0 for all (127.0.0.1)")
     parser.add_argument("--data", type=Path, help="the folder of everything the site writes (HUB_DATA or ./var)")
@@ -117,9 +119,19 @@ class Site:
         if not os.environ.get("DATABASE_URL") and (self.data / "hub.sqlite3").exists() and _read(stamp) == wanted:
             return
         self.supervisor.say("site", "Preparing the database and the pages ...")
-        done = subprocess.run([sys.executable, "manage.py", "prepare"], cwd=env.ROOT, env=self.env, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "manage.py", "prepare"],
+            cwd=env.ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
-            raise CannotStart("Preparing the database stopped; the reason stands above. Put it right and start again: nothing is lost.")
+            raise CannotStart(
+                "Preparing the database stopped; the reason stands above. "
+                "Put it right and start again: nothing is lost."
+            )
         self.first_password = json.loads(done.stdout.splitlines()[-1])
         stamp.write_text(wanted)
         if self.first_password and not self.options.no_demo:
@@ -148,7 +160,9 @@ class Site:
     def _greet(self) -> None:
         self.supervisor.say("site", f"Ready after {time.monotonic() - self.began:.1f} s: {self.address}")
         if self.first_password:
-            self.supervisor.say("site", f"Sign in as {self.first_password['user']} with the password {self.first_password['password']}")
+            self.supervisor.say(
+                "site", f"Sign in as {self.first_password['user']} with the password {self.first_password['password']}"
+            )
             self.supervisor.say("site", "It is shown this once and stored nowhere; change it under Account.")
         self.first_password = None
 
@@ -160,7 +174,11 @@ class Site:
             self.supervisor.add(Program("worker", [python, "-m", "workers", "work"], without, rank=0))
         wanted = self.data / "run" / "demo-wanted"
         if wanted.exists() and any(HUB.glob("*/management/commands/seed_demo.py")):
-            self.supervisor.add(Program("demo", [python, "manage.py", "seed_demo"], self.env, keep=False, on_end=_forget_when_done(wanted)))
+            self.supervisor.add(
+                Program(
+                    "demo", [python, "manage.py", "seed_demo"], self.env, keep=False, on_end=_forget_when_done(wanted)
+                )
+            )
 
 
 def _forget_when_done(wanted: Path) -> Callable[[int], None]:
@@ -171,7 +189,7 @@ def _forget_when_done(wanted: Path) -> Callable[[int], None]:
     return ended
 
 
-class only_one:  # noqa: N801 - reads as a verb where it is used
+class only_one:
     """Holds a lock file, so that two sites never work on one data folder.
 
     Raises:
@@ -187,7 +205,10 @@ class only_one:  # noqa: N801 - reads as a verb where it is used
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotStart(f"Expected to be alone on {self.path.parent.parent}, found that a site already runs on it: use that one, or another folder with --data.") from None
+            raise CannotStart(
+                f"Expected to be alone on {self.path.parent.parent}, found that a site already runs on it: "
+                "use that one, or another folder with --data."
+            ) from None
 
     def __exit__(self, *error: object) -> None:
         assert self.file is not None
@@ -197,7 +218,11 @@ class only_one:  # noqa: N801 - reads as a verb where it is used
 def fingerprint() -> str:
     """Changes whenever the database may need a migration or a static file is new."""
     total = hashlib.sha256(str(sys.version_info[:2]).encode())
-    watched = [*HUB.glob("*/migrations/*.py"), *(HUB.parent / "frontend" / "static").rglob("*"), HUB / "requirements.txt"]
+    watched = [
+        *HUB.glob("*/migrations/*.py"),
+        *(HUB.parent / "frontend" / "static").rglob("*"),
+        HUB / "requirements.txt",
+    ]
     for path in sorted(watched):
         found = path.stat()
         total.update(f"{path}:{found.st_size}:{found.st_mtime_ns}".encode())

@@ -65,7 +65,9 @@ class Valkey:
             NoValkey: if it ends at once or does not answer within ten seconds.
         """
         port, password = self.configure()
-        self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         self.wait(port, password)
         return self.url_file.read_text()
 

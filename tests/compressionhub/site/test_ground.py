@@ -13,7 +13,9 @@ from compressionhub.site.ground import CannotStart
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize(("version", "fine"), [((3, 10, 9), False), ((3, 11, 0), True), ((3, 13, 4), True), ((3, 14, 0), False)])
+@pytest.mark.parametrize(
+    ("version", "fine"), [((3, 10, 9), False), ((3, 11, 0), True), ((3, 13, 4), True), ((3, 14, 0), False)]
+)
 def test_only_tried_versions_of_python_are_taken(version, fine):
     wrong_python = runpy.run_path(str(ROOT / "manage.py"))["wrong_python"]
 

@@ -50,7 +50,11 @@ def test_a_program_that_ends_is_started_again_and_waits_longer_each_time(supervi
 
     until(supervisor, lambda: sum("starts again" in line for line in lines) >= 3)
 
-    assert [line.rpartition(" in ")[2] for line in lines if "starts again" in line][:3] == ["0.05 s.", "0.1 s.", "0.2 s."]
+    assert [line.rpartition(" in ")[2] for line in lines if "starts again" in line][:3] == [
+        "0.05 s.",
+        "0.1 s.",
+        "0.2 s.",
+    ]
     assert "short ended (status 3)" in lines[0]
 
 
@@ -64,7 +68,10 @@ def test_the_pause_has_an_upper_end(supervisor, lines):
 
 
 def test_lower_ranks_are_stopped_first(supervisor, lines):
-    script = "import signal, sys, time\ndef bye(*_):\n    print('bye'); sys.exit()\nsignal.signal(signal.SIGTERM, bye)\nprint('up')\nwhile True: time.sleep(0.05)"
+    script = (
+        "import signal, sys, time\ndef bye(*_):\n    print('bye'); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, bye)\nprint('up')\nwhile True: time.sleep(0.05)"
+    )
     supervisor.add(python("last", script, rank=5))
     supervisor.add(python("first", script, rank=1))
     until(supervisor, lambda: len(lines) == 2)
@@ -75,14 +82,20 @@ def test_lower_ranks_are_stopped_first(supervisor, lines):
 
 
 def test_stopping_also_ends_what_a_program_left_in_its_session(supervisor, lines):
-    script = "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\nprint(p.pid)\np.wait()"
+    script = (
+        "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(p.pid)\np.wait()"
+    )
     supervisor.add(python("parent", script))
     until(supervisor, lambda: bool(lines))
     grandchild = int(lines[0].rpartition(" ")[2])
 
     supervisor.stop()
 
-    until(supervisor, lambda: not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE)
+    until(
+        supervisor,
+        lambda: not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE,
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tie to the parent exists on Linux only")

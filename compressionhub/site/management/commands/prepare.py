@@ -12,7 +12,7 @@ from compressionhub.accounts import actions
 
 
 class Command(BaseCommand):
-    help = "Migrate, collect static files and make the first person. The last line is their name and password as JSON, or null."
+    help = "Migrate, collect static files and make the first person; the last line is who that is, as JSON, or null."
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0, stdout=sys.stderr)
