@@ -34,7 +34,8 @@ def wilson(hits: float, n: float) -> tuple[float, float]:
     square = Z95 * Z95
     centre = (hits + square / 2) / (n + square)
     half = Z95 / (n + square) * math.sqrt(hits * (n - hits) / n + square / 4)
-    return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
 
 
 def share_like(value: float, spread: float, n: int) -> tuple[float, float]:
