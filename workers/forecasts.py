@@ -39,7 +39,9 @@ def same_bytes(facts: ModelFacts) -> Span:
     return Span(value=facts.size_bytes, low=0.98 * facts.size_bytes, high=1.02 * facts.size_bytes)
 
 
-def of_work(facts: ModelFacts, *, result_bytes: Span, float_runs: int = 0, weight_passes: int = 4, other_seconds: float = 0.2) -> Forecast:
+def of_work(
+    facts: ModelFacts, *, result_bytes: Span, float_runs: int = 0, weight_passes: int = 4, other_seconds: float = 0.2
+) -> Forecast:
     """What a step takes that runs the network some times and walks over its weights some times.
 
     Args:
@@ -57,6 +59,9 @@ def of_work(facts: ModelFacts, *, result_bytes: Span, float_runs: int = 0, weigh
     memory = BASE_MEMORY_BYTES + 5 * facts.size_bytes
     activations = (256 << 20) if float_runs else 0  # see workers.graph.calibration.ACTIVATION_BYTES
     return Forecast(
-        seconds=seconds, size_bytes=result_bytes,
-        memory_bytes=Span(value=memory + activations / 2, low=BASE_MEMORY_BYTES + 2 * facts.size_bytes, high=2 * memory + activations),
+        seconds=seconds,
+        size_bytes=result_bytes,
+        memory_bytes=Span(
+            value=memory + activations / 2, low=BASE_MEMORY_BYTES + 2 * facts.size_bytes, high=2 * memory + activations
+        ),
     )

@@ -80,7 +80,13 @@ class Observer:
 
 
 def ranges(
-    proto: ModelProto, op_types: frozenset[str], bench: Workbench, *, method: Method, samples: int, percentile: float,
+    proto: ModelProto,
+    op_types: frozenset[str],
+    bench: Workbench,
+    *,
+    method: Method,
+    samples: int,
+    percentile: float,
 ) -> dict[str, Range]:
     """The range of every activation on the calibration rows.
 
@@ -105,7 +111,7 @@ def ranges(
 
 def _ends(observer: Observer, passes: int) -> dict[str, Range]:
     """Smallest and largest value of each tensor."""
-    ends = {name: (np.inf, -np.inf) for name in observer.tensors}
+    ends = dict.fromkeys(observer.tensors, (np.inf, -np.inf))
     done = 0
     for rows, values in observer.seen():
         for name, array in values.items():
@@ -114,12 +120,17 @@ def _ends(observer: Observer, passes: int) -> dict[str, Range]:
         done += rows
         observer.bench.progress(done, passes * observer.samples + 1, "Looking at the calibration rows")
     if not done:
-        raise YoursToFix("Expected calibration rows, found none that fill a batch.", hint="Choose a dataset with calibration data.", code="data.role-missing")
+        raise YoursToFix(
+            "Expected calibration rows, found none that fill a batch.",
+            hint="Choose a dataset with calibration data.",
+            code="data.role-missing",
+        )
     for name, (low, high) in ends.items():
         if not np.isfinite([low, high]).all():
             raise YoursToFix(
                 f"Expected finite activations, found {low} to {high} in tensor {name!r} on calibration data.",
-                hint="Check that the input contract scales the data as in training.", code="calibration.not-finite",
+                hint="Check that the input contract scales the data as in training.",
+                code="calibration.not-finite",
             )
     return ends
 

@@ -11,18 +11,16 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 from workers.graph import surgery
 
-RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"})
+RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"}
+)
 GROWTH_BYTES = 1024  # what a folded constant may add to the file
 
 
 def weights_are_constants(proto: ModelProto) -> None:
     """Take weights off the list of inputs, where old exporters put them as if a caller might replace them."""
     weights = {tensor.name for tensor in proto.graph.initializer}
-    kept = [item for item in proto.graph.input if item.name not in weights]
-    fresh = GraphProto()
-    fresh.input.extend(kept)
-    del proto.graph.input[:]
-    proto.graph.input.extend(fresh.input)
+    surgery.refill(proto.graph.input, [item for item in proto.graph.input if item.name not in weights])
     proto.ir_version = max(proto.ir_version, 4)  # from version 4 on, weights need not be inputs
 
 
@@ -82,7 +80,11 @@ def fold_constants(proto: ModelProto) -> int:
 
 
 def _may_fold(node: NodeProto, weights: dict[str, TensorProto], borders: set[str]) -> bool:
-    if node.domain not in surgery.STANDARD or node.op_type in RANDOM | surgery.QUANTIZED_OPS or any(surgery.subgraphs(node)):
+    if (
+        node.domain not in surgery.STANDARD
+        or node.op_type in RANDOM | surgery.QUANTIZED_OPS
+        or any(surgery.subgraphs(node))
+    ):
         return False
     constant = all(name in weights for name in node.input if name)
     return bool(node.input) and constant and not borders.intersection(node.output)
@@ -91,7 +93,9 @@ def _may_fold(node: NodeProto, weights: dict[str, TensorProto], borders: set[str
 def _computed(node: NodeProto, weights: dict[str, TensorProto], proto: ModelProto) -> list[TensorProto] | None:
     """The outputs of a constant node, or nothing where this runtime has no kernel for it."""
     outputs = [name for name in node.output if name]
-    graph = GraphProto(name="fold", node=[node], initializer=[weights[name] for name in dict.fromkeys(node.input) if name])
+    graph = GraphProto(
+        name="fold", node=[node], initializer=[weights[name] for name in dict.fromkeys(node.input) if name]
+    )
     graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
     alone = ModelProto(ir_version=proto.ir_version, graph=graph, opset_import=proto.opset_import)
     options = surgery.session_options(1)
@@ -159,7 +163,9 @@ def merge_batch_norm(proto: ModelProto) -> int:
     return removed
 
 
-def _may_merge(conv: NodeProto, norm: NodeProto, weights: dict[str, TensorProto], readers: dict[str, list[NodeProto]]) -> bool:
+def _may_merge(
+    conv: NodeProto, norm: NodeProto, weights: dict[str, TensorProto], readers: dict[str, list[NodeProto]]
+) -> bool:
     """Whether everything is float32 and constant, and the convolution's weights are its own."""
     needed = [*conv.input[1:], *norm.input[1:]]
     if any(name not in weights or weights[name].data_type != TensorProto.FLOAT for name in needed if name):
@@ -173,13 +179,14 @@ def _merge(graph: GraphProto, conv: NodeProto, norm: NodeProto, weights: dict[st
     epsilon = np.float32(next((attribute.f for attribute in norm.attribute if attribute.name == "epsilon"), 1e-5))
     scale = gamma / np.sqrt(variance + epsilon)
     weight = numpy_helper.to_array(weights[conv.input[1]])
-    bias = numpy_helper.to_array(weights[conv.input[2]]) if len(conv.input) > 2 and conv.input[2] else np.zeros_like(beta)
+    own = conv.input[2] if len(conv.input) > 2 else ""
+    bias = numpy_helper.to_array(weights[own]) if own else np.zeros_like(beta)
     merged = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))  # one scale per output channel
     shifted = (bias - mean) * scale + beta
     weights[conv.input[1]].CopyFrom(numpy_helper.from_array(merged, conv.input[1]))
-    name = conv.input[2] if len(conv.input) > 2 and conv.input[2] else f"{conv.output[0]}::bias"
+    name = own or f"{conv.output[0]}::bias"
     fresh = numpy_helper.from_array(shifted, name)
-    if name in weights:
+    if own:
         weights[name].CopyFrom(fresh)
     else:
         graph.initializer.append(fresh)

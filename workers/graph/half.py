@@ -14,7 +14,9 @@ from workers.graph import surgery
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def convert(proto: ModelProto, *, keep_ops: Sequence[str], keep_layers: Sequence[str]) -> tuple[ModelProto, tuple[str, ...]]:
+def convert(
+    proto: ModelProto, *, keep_ops: Sequence[str], keep_layers: Sequence[str]
+) -> tuple[ModelProto, tuple[str, ...]]:
     """Store weights in float16 and compute in it wherever an operator can.
 
     Args:
@@ -30,10 +32,17 @@ def convert(proto: ModelProto, *, keep_ops: Sequence[str], keep_layers: Sequence
     ready = surgery.copy(proto)
     surgery.name_nodes(ready)
     if not any(tensor.data_type == TensorProto.FLOAT for tensor in ready.graph.initializer):
-        raise YoursToFix("Expected float32 weights, found none.", hint="This network has nothing to halve.", code="technique.nothing-to-do")
+        raise YoursToFix(
+            "Expected float32 weights, found none.",
+            hint="This network has nothing to halve.",
+            code="technique.nothing-to-do",
+        )
     notes = tuple(_overflow_notes(ready))
     converted = float16.convert_float_to_float16(
-        ready, keep_io_types=True, op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *keep_ops], node_block_list=list(keep_layers),
+        ready,
+        keep_io_types=True,
+        op_block_list=[*float16.DEFAULT_OP_BLOCK_LIST, *keep_ops],
+        node_block_list=list(keep_layers),
     )
     surgery.sort_topologically(converted.graph)  # the converter puts its casts at the end
     del converted.graph.value_info[:]

@@ -49,13 +49,21 @@ def choose(device: DeviceProfile, reduce_range: Literal["auto", "always", "never
     seven_bit = reduce_range == "always" or (reduce_range == "auto" and not arm and not device.has_int8_dot_product)
     note = SEVEN_BIT_NOTE if seven_bit else ARM_NOTE if arm else VNNI_NOTE
     return Choice(
-        signed_activations=arm, seven_bit=seven_bit, per_channel=per_channel, note=note,
+        signed_activations=arm,
+        seven_bit=seven_bit,
+        per_channel=per_channel,
+        note=note,
         dynamic_note=SEVEN_BIT_NOTE if seven_bit else VNNI_NOTE,  # dynamic activations are always unsigned
     )
 
 
 def static(
-    proto: ModelProto, ranges: dict[str, tuple[float, float]], choice: Choice, *, op_types: frozenset[str], excluded: list[str],
+    proto: ModelProto,
+    ranges: dict[str, tuple[float, float]],
+    choice: Choice,
+    *,
+    op_types: frozenset[str],
+    excluded: list[str],
 ) -> ModelProto:
     """Quantize weights and activations, written as QuantizeLinear and DequantizeLinear pairs.
 
@@ -70,9 +78,16 @@ def static(
         for name, (low, high) in ranges.items()
     }
     quantizer = QDQQuantizer(
-        proto, choice.per_channel, choice.seven_bit, QuantType.QInt8,
+        proto,
+        choice.per_channel,
+        choice.seven_bit,
+        QuantType.QInt8,
         QuantType.QInt8 if choice.signed_activations else QuantType.QUInt8,
-        TensorsData(CalibrationMethod.MinMax, found), [], excluded, sorted(op_types), {},
+        TensorsData(CalibrationMethod.MinMax, found),
+        [],
+        excluded,
+        sorted(op_types),
+        {},
     )
     result = _written_by(quantizer)
     _float_outputs(result)
@@ -88,8 +103,18 @@ def dynamic(proto: ModelProto, choice: Choice, *, op_types: frozenset[str], excl
         excluded: names of nodes to leave in float.
     """
     quantizer = ONNXQuantizer(
-        proto, choice.per_channel, choice.seven_bit, QuantizationMode.IntegerOps, False, QuantType.QInt8, QuantType.QUInt8,
-        None, [], excluded, sorted(op_types), {"MatMulConstBOnly": True},
+        proto,
+        choice.per_channel,
+        choice.seven_bit,
+        QuantizationMode.IntegerOps,
+        False,
+        QuantType.QInt8,
+        QuantType.QUInt8,
+        None,
+        [],
+        excluded,
+        sorted(op_types),
+        {"MatMulConstBOnly": True},
     )
     return _written_by(quantizer)
 

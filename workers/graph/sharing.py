@@ -43,7 +43,12 @@ def share_nodes(graph: GraphProto) -> int:
     first: dict[tuple[object, ...], NodeProto] = {}
     removed = []
     for node in graph.node:
-        if node.op_type in RANDOM or any(surgery.subgraphs(node)) or borders.intersection(node.output) or node.op_type == "Constant":
+        if (
+            node.op_type in RANDOM
+            or any(surgery.subgraphs(node))
+            or borders.intersection(node.output)
+            or node.op_type == "Constant"
+        ):
             continue
         attributes = tuple(sorted(attribute.SerializeToString(deterministic=True) for attribute in node.attribute))
         kept = first.setdefault((node.domain, node.op_type, tuple(node.input), attributes, len(node.output)), node)
@@ -66,10 +71,7 @@ def drop_unused(graph: GraphProto) -> int:
             kept.append(node)
         else:
             removed += 1
-    if removed:
-        fresh = GraphProto(node=reversed(kept))
-        del graph.node[:]
-        graph.node.extend(fresh.node)
+    surgery.refill(graph.node, reversed(kept))
     return removed + surgery.drop_weights(graph, {tensor.name for tensor in graph.initializer} - wanted)
 
 
@@ -108,7 +110,7 @@ def shorten_names(graph: GraphProto) -> None:
     inner = {name for node in graph.node for body in surgery.subgraphs(node) for name in _made_inside(body)}
     fresh = (name for name in _short() if name not in borders | inner)
     made = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
-    uses = {name: 0 for name in sorted(made - borders - {""})}
+    uses = dict.fromkeys(sorted(made - borders - {""}), 0)
     for node in graph.node:
         for name in surgery.reads(node) & uses.keys():
             uses[name] += 1

@@ -8,18 +8,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime as ort
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from workers.errors import OursToFix, YoursToFix
 
 STANDARD = ("", "ai.onnx")
-QUANTIZED_OPS = frozenset({
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul",
-    "QGemm", "MatMulNBits", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "GatherBlockQuantized", "QAttention",
-})
+_STANDARD_INT8 = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
+_QLINEAR = {"QLinearConv", "QLinearMatMul", "QGemm", "QAttention", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
+_WEIGHT_ONLY = {"MatMulNBits", "DynamicQuantizeLSTM", "GatherBlockQuantized"}
+QUANTIZED_OPS = frozenset(_STANDARD_INT8 | _QLINEAR | _WEIGHT_ONLY)
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 LEAST_OPSET_FOR_INT8 = 13  # per-axis QuantizeLinear came with opset 13
 
@@ -114,7 +115,8 @@ def known_layers(proto: ModelProto, names: Iterable[str]) -> frozenset[str]:
             near = difflib.get_close_matches(name, have, n=3) or sorted(have)[:3]
             raise YoursToFix(
                 f"Expected the name of a layer to leave untouched, found {name!r}, which this network does not have.",
-                hint=f"Closest: {', '.join(near)}. Names change after a tidy step.", code="technique.unknown-layer",
+                hint=f"Closest: {', '.join(near)}. Names change after a tidy step.",
+                code="technique.unknown-layer",
             )
     return frozenset(names)
 
@@ -131,7 +133,9 @@ def sort_topologically(graph: GraphProto) -> None:
             if state.get(index):
                 stack.pop()
                 continue
-            waiting = [made_by[name] for name in reads(graph.node[index]) if name in made_by and not state.get(made_by[name])]
+            waiting = [
+                made_by[name] for name in reads(graph.node[index]) if name in made_by and not state.get(made_by[name])
+            ]
             if index in state or not waiting:
                 if waiting:
                     raise OursToFix("Expected a graph without cycles, found one.", code="graph.cycle")
@@ -141,11 +145,7 @@ def sort_topologically(graph: GraphProto) -> None:
             else:
                 state[index] = False
                 stack.extend(reversed(waiting))
-    nodes = [graph.node[index] for index in order]
-    fresh = GraphProto()
-    fresh.node.extend(nodes)
-    del graph.node[:]
-    graph.node.extend(fresh.node)
+    refill(graph.node, [graph.node[index] for index in order])
 
 
 def reads(node: NodeProto) -> set[str]:
@@ -173,11 +173,9 @@ def drop_unused_domains(proto: ModelProto) -> None:
     bodies = [node for function in proto.functions for node in function.node]
     used = {node.domain for node in (*all_nodes(proto.graph), *bodies)} | {""}
     used |= {function.domain for function in proto.functions}
-    kept = [entry for entry in proto.opset_import if entry.domain in used or entry.domain == "ai.onnx"]
-    fresh = ModelProto()
-    fresh.opset_import.extend(kept)
-    del proto.opset_import[:]
-    proto.opset_import.extend(fresh.opset_import)
+    refill(
+        proto.opset_import, [entry for entry in proto.opset_import if entry.domain in used or entry.domain == "ai.onnx"]
+    )
 
 
 def with_borders_of(changed: ModelProto, original: ModelProto) -> ModelProto:
@@ -186,24 +184,34 @@ def with_borders_of(changed: ModelProto, original: ModelProto) -> ModelProto:
     Raises:
         OursToFix: if a name or type at the border was changed.
     """
-    weights = {tensor.name for tensor in original.graph.initializer}
-    inputs = [item for item in original.graph.input if item.name not in weights]
-    kept = {tensor.name for tensor in changed.graph.initializer}
-    for before, after in ((inputs, [item for item in changed.graph.input if item.name not in kept]), (original.graph.output, changed.graph.output)):
-        was, now = ([(item.name, item.type.tensor_type.elem_type) for item in items] for items in (before, after))
-        if was != now:
-            raise OursToFix(f"Expected the border of the network to stay {was}, found {now}.", code="graph.border-changed")
+    inputs = _real_inputs(original.graph)
+    _require_same(inputs, _real_inputs(changed.graph))
+    _require_same(original.graph.output, changed.graph.output)
     result = copy(changed)
-    for field, source in (("input", inputs), ("output", original.graph.output)):
-        target = getattr(result.graph, field)
-        fresh = GraphProto()
-        getattr(fresh, field).extend(source)
-        del target[:]
-        target.extend(getattr(fresh, field))
-    del result.metadata_props[:]
-    result.metadata_props.extend(original.metadata_props)
+    refill(result.graph.input, inputs)
+    refill(result.graph.output, original.graph.output)
+    refill(result.metadata_props, original.metadata_props)
     drop_unused_domains(result)
     return result
+
+
+def _real_inputs(graph: GraphProto) -> list[ValueInfoProto]:
+    """What a caller feeds; old exporters list the weights among the inputs."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return [item for item in graph.input if item.name not in weights]
+
+
+def _require_same(before: Iterable[ValueInfoProto], after: Iterable[ValueInfoProto]) -> None:
+    was, now = ([(item.name, item.type.tensor_type.elem_type) for item in items] for items in (before, after))
+    if was != now:
+        raise OursToFix(f"Expected the border of the network to stay {was}, found {now}.", code="graph.border-changed")
+
+
+def refill(items: Any, kept: Iterable[Any]) -> None:
+    """Replace what a repeated protobuf field holds, also by some of its own entries."""
+    entries = list(kept)
+    del items[:]
+    items.extend(entries)
 
 
 def optimized(proto: ModelProto, scratch: Path, threads: int = 1) -> ModelProto:
@@ -252,15 +260,23 @@ def _raised(proto: ModelProto) -> ModelProto:
         return onnx.version_converter.convert_version(proto, LEAST_OPSET_FOR_INT8)
     except Exception as error:  # the converter raises bare RuntimeError and more
         raise YoursToFix(
-            f"Expected operator set {LEAST_OPSET_FOR_INT8} or newer, found {opset(proto)}, which could not be raised: {error}",
-            hint=f"Export the model again with opset {LEAST_OPSET_FOR_INT8} or newer.", code="model.opset-too-old",
+            (
+                f"Expected operator set {LEAST_OPSET_FOR_INT8} or newer, found {opset(proto)}, which could not "
+                f"be raised: {error}"
+            ),
+            hint=f"Export the model again with opset {LEAST_OPSET_FOR_INT8} or newer.",
+            code="model.opset-too-old",
         ) from None
 
 
 def still_called(proto: ModelProto, names: Iterable[str]) -> list[str]:
     """The nodes that came from the given layers; a merged node keeps the name of its first part as a prefix."""
     wanted = tuple(names)
-    return [node.name for node in proto.graph.node if any(node.name == name or node.name.startswith(f"{name}/") for name in wanted)]
+    return [
+        node.name
+        for node in proto.graph.node
+        if any(node.name == name or node.name.startswith(f"{name}/") for name in wanted)
+    ]
 
 
 def drop_nodes(graph: GraphProto, gone: Sequence[NodeProto]) -> None:
@@ -278,7 +294,9 @@ def drop_weights(graph: GraphProto, names: Container[str]) -> int:
     return len(found)
 
 
-def rename(graph: GraphProto, names: dict[str, str], *, but: NodeProto | None = None, definitions: bool = False) -> None:
+def rename(
+    graph: GraphProto, names: dict[str, str], *, but: NodeProto | None = None, definitions: bool = False
+) -> None:
     """Let every reader of a value, also inside bodies, read another one instead.
 
     Args:

@@ -16,7 +16,11 @@ def of_layers(proto: ModelProto, ops: Collection[str], *, excluded: Collection[s
 
     A weight that an excluded layer also reads stays out.
     """
-    matrices = {tensor.name for tensor in proto.graph.initializer if tensor.data_type in surgery.FLOATS and len(tensor.dims) >= 2}
+    matrices = {
+        tensor.name
+        for tensor in proto.graph.initializer
+        if tensor.data_type in surgery.FLOATS and len(tensor.dims) >= 2
+    }
     taken: set[str] = set()
     spared: set[str] = set()
     for node in proto.graph.node:

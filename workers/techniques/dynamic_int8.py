@@ -29,20 +29,34 @@ class DynamicInt8(Technique):
     """
 
     about: ClassVar = About(
-        title="Dynamic INT8", family=Family.QUANTIZATION,
-        source="ONNX DynamicQuantizeLinear and MatMulInteger, opset 11; Zafrir et al. 2019, arXiv:1910.06188, section 3",
+        title="Dynamic INT8",
+        family=Family.QUANTIZATION,
+        source=(
+            "ONNX DynamicQuantizeLinear and MatMulInteger, opset 11; Zafrir et al. 2019, arXiv:1910.06188, section 3"
+        ),
     )
     technique: Literal["dynamic-int8"]
     per_channel: bool = Field(
-        True, title="A scale per channel",
-        description="Give each output channel its own scale; one scale for a whole layer has cost several points on text networks.",
+        True,
+        title="A scale per channel",
+        description=(
+            "Give each output channel its own scale; one scale for a whole layer has cost several points on "
+            "text networks."
+        ),
     )
     reduce_range: Literal["auto", "always", "never"] = Field(
-        "auto", title="7-bit weights",
-        description="Keep weights to 7 bits, so that sums cannot saturate on x86 processors without VNNI. Auto: where the device is one.",
+        "auto",
+        title="7-bit weights",
+        description=(
+            "Keep weights to 7 bits, so that sums cannot saturate on x86 processors without VNNI. Auto: where "
+            "the device is one."
+        ),
     )
     excluded: tuple[str, ...] = Field(
-        (), max_length=500, title="Layers left in float", description="Names of layers to leave as they are, for example those that cost most accuracy.",
+        (),
+        max_length=500,
+        title="Layers left in float",
+        description="Names of layers to leave as they are, for example those that cost most accuracy.",
     )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
@@ -50,11 +64,19 @@ class DynamicInt8(Technique):
             return Fit(word="does-not-fit", reason="The network is already quantized.")
         share = forecasts.params_in(model, QUANTIZED) / max(model.params, 1)
         if not share:
-            return Fit(word="does-not-fit", reason="No matrix product or LSTM with weights; convolutions would get slower in dynamic 8 bits.")
+            return Fit(
+                word="does-not-fit",
+                reason="No matrix product or LSTM with weights; convolutions would get slower in dynamic 8 bits.",
+            )
         if share < LEAST_SHARE:
-            return Fit(word="little-gain", reason=f"Only {share:.0%} of the weights lie in matrix products or LSTMs; the rest stays in float.")
+            return Fit(
+                word="little-gain",
+                reason=f"Only {share:.0%} of the weights lie in matrix products or LSTMs; the rest stays in float.",
+            )
         if not device.has_int8_dot_product:
-            return Fit(word="smaller-only", reason="This processor has no 8-bit dot product: smaller, but little or no faster.")
+            return Fit(
+                word="smaller-only", reason="This processor has no 8-bit dot product: smaller, but little or no faster."
+            )
         return Fit(word="fits", reason=f"{share:.0%} of the weights lie in matrix products or LSTMs.")
 
     def forecast(self, facts: ModelFacts) -> Forecast:
@@ -74,7 +96,8 @@ class DynamicInt8(Technique):
         if not surgery.is_quantized(quantized):
             raise YoursToFix(
                 "Expected a matrix product or LSTM with fixed weights, found none to quantize.",
-                hint="Use static INT8 for a convolutional network.", code="technique.nothing-to-do",
+                hint="Use static INT8 for a convolutional network.",
+                code="technique.nothing-to-do",
             )
         bench.progress(2, 2, "Quantized")
         return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.dynamic_note)

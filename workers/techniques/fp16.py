@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workers.workbench import Workbench
 
 # Squares, exponentials and sums over many entries leave float16's range (65,504) first.
-SENSITIVE = ("Pow", "Exp", "Log", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceProd", "ReduceLogSumExp", "CumSum")
+SENSITIVE = ("Pow", "Exp", "Log", "CumSum", "ReduceSum", "ReduceSumSquare", "ReduceL2", "ReduceProd", "ReduceLogSumExp")
 
 
 class Fp16(Technique):
@@ -28,15 +28,21 @@ class Fp16(Technique):
     """
 
     about: ClassVar = About(
-        title="FP16", family=Family.QUANTIZATION,
+        title="FP16",
+        family=Family.QUANTIZATION,
         source="IEEE 754-2019 binary16; Micikevicius et al. 2018, arXiv:1710.03740, section 3",
     )
     technique: Literal["fp16"]
     cautious: bool = Field(
-        True, title="Keep sensitive operations in 32 bits", description="Leave powers, exponentials and long sums in float32, where float16 overflows first.",
+        True,
+        title="Keep sensitive operations in 32 bits",
+        description="Leave powers, exponentials and long sums in float32, where float16 overflows first.",
     )
     excluded: tuple[str, ...] = Field(
-        (), max_length=500, title="Layers left in 32 bits", description="Names of layers to leave as they are.",
+        (),
+        max_length=500,
+        title="Layers left in 32 bits",
+        description="Names of layers to leave as they are.",
     )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
@@ -55,6 +61,8 @@ class Fp16(Technique):
         surgery.require_float32(model.proto, self.about.title)
         left = surgery.known_layers(model.proto, self.excluded)
         bench.progress(0, 1, "Converting weights")
-        converted, notes = half.convert(model.proto, keep_ops=SENSITIVE if self.cautious else (), keep_layers=sorted(left))
+        converted, notes = half.convert(
+            model.proto, keep_ops=SENSITIVE if self.cautious else (), keep_layers=sorted(left)
+        )
         bench.progress(1, 1, "Converted")
         return model.with_proto(surgery.with_borders_of(converted, model.proto), *notes)

@@ -29,17 +29,28 @@ class MagnitudePruning(Technique):
     Without retraining, most networks bear 30 to 50 % before accuracy falls.
     """
 
-    about: ClassVar = About(title="Magnitude pruning", family=Family.PRUNING, source="Han et al. 2015, arXiv:1506.02626, section 3")
+    about: ClassVar = About(
+        title="Magnitude pruning", family=Family.PRUNING, source="Han et al. 2015, arXiv:1506.02626, section 3"
+    )
     technique: Literal["magnitude-pruning"]
     sparsity: float = Field(
-        0.5, gt=0, lt=1, title="Sparsity", description="Share of the weights that become zero.",
+        0.5,
+        gt=0,
+        lt=1,
+        title="Sparsity",
+        description="Share of the weights that become zero.",
         json_schema_extra={"unit": "fraction", "step": 0.05},
     )
     scope: Literal["layer", "network"] = Field(
-        "network", title="Compare weights within", description="Take the same share from each layer, or the smallest of the whole network wherever they are.",
+        "network",
+        title="Compare weights within",
+        description="Take the same share from each layer, or the smallest of the whole network wherever they are.",
     )
     excluded: tuple[str, ...] = Field(
-        (), max_length=500, title="Leave untouched", description="Names of layers to leave as they are, for example the first and the last.",
+        (),
+        max_length=500,
+        title="Leave untouched",
+        description="Names of layers to leave as they are, for example the first and the last.",
     )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
@@ -47,10 +58,17 @@ class MagnitudePruning(Technique):
             return Fit(word="does-not-fit", reason="The network is already quantized: prune first.")
         if not forecasts.params_in(model, PRUNED):
             return Fit(word="does-not-fit", reason="The network has no layer with weights to prune.")
-        return Fit(word="smaller-only", reason="Zeros pay in a compressed file only; this runtime computes with them all the same.")
+        return Fit(
+            word="smaller-only",
+            reason="Zeros pay in a compressed file only; this runtime computes with them all the same.",
+        )
 
     def forecast(self, facts: ModelFacts) -> Forecast:
-        return forecasts.of_work(facts, result_bytes=Span(value=facts.size_bytes, low=facts.size_bytes, high=facts.size_bytes), weight_passes=8)
+        return forecasts.of_work(
+            facts,
+            result_bytes=Span(value=facts.size_bytes, low=facts.size_bytes, high=facts.size_bytes),
+            weight_passes=8,
+        )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         from workers.errors import YoursToFix
@@ -61,7 +79,11 @@ class MagnitudePruning(Technique):
             raise surgery.AlreadyQuantized(self.about.title)
         chosen = weights.of_layers(model.proto, PRUNED, excluded=surgery.known_layers(model.proto, self.excluded))
         if not chosen:
-            raise YoursToFix("Expected layers with weights to prune, found none.", hint="Leave fewer layers untouched.", code="technique.nothing-to-do")
+            raise YoursToFix(
+                "Expected layers with weights to prune, found none.",
+                hint="Leave fewer layers untouched.",
+                code="technique.nothing-to-do",
+            )
         share = 1 - self.sparsity
         least = masks.threshold(weights.values(model.proto, chosen), share=share) if self.scope == "network" else None
 

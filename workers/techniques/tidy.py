@@ -26,15 +26,23 @@ class Tidy(Technique):
     """
 
     about: ClassVar = About(
-        title="Tidy", family=Family.SHARING,
-        source="ONNX IR specification, graphs and names; Aho et al., Compilers, sections 8.5 and 9.4 (common subexpressions, constant folding)",
+        title="Tidy",
+        family=Family.SHARING,
+        source=(
+            "ONNX IR specification, graphs and names; Aho et al., Compilers, sections 8.5 and 9.4 (common "
+            "subexpressions, constant folding)"
+        ),
     )
     technique: Literal["tidy"]
     merge_batch_norm: bool = Field(
-        True, title="Merge batch-norm", description="Multiply batch-norm into the convolution before it; results may differ in the last bit.",
+        True,
+        title="Merge batch-norm",
+        description="Multiply batch-norm into the convolution before it; results may differ in the last bit.",
     )
     shorten_names: bool = Field(
-        True, title="Shorten names", description="Rename layers and values inside the network; its inputs and outputs keep their names.",
+        True,
+        title="Shorten names",
+        description="Rename layers and values inside the network; its inputs and outputs keep their names.",
     )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
@@ -45,7 +53,9 @@ class Tidy(Technique):
 
     def forecast(self, facts: ModelFacts) -> Forecast:
         size = facts.size_bytes
-        return forecasts.of_work(facts, result_bytes=Span(value=0.97 * size, low=0.75 * size, high=size), weight_passes=6)
+        return forecasts.of_work(
+            facts, result_bytes=Span(value=0.97 * size, low=0.75 * size, high=size), weight_passes=6
+        )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         from workers.graph import folding, sharing, surgery
@@ -61,7 +71,9 @@ class Tidy(Technique):
             sharing.compact_weights(proto.graph)
             removed += folding.fold_constants(proto)
             removed += folding.merge_batch_norm(proto) if self.merge_batch_norm else 0
-            removed += sharing.share_weights(proto.graph) + sharing.share_nodes(proto.graph) + sharing.drop_unused(proto.graph)
+            removed += (
+                sharing.share_weights(proto.graph) + sharing.share_nodes(proto.graph) + sharing.drop_unused(proto.graph)
+            )
         if self.shorten_names:
             sharing.shorten_names(proto.graph)
         before, after = model.proto.ByteSize(), proto.ByteSize()
