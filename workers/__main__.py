@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv[:1] == ["work"]:
         from workers.tasks import work
 
-        return work(argv[1:])
+        return int(work(argv[1:]))
     options = parser().parse_args(argv)
     try:
         return int(options.command(options) or 0)
@@ -39,13 +39,17 @@ def complain(problem: Problem) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m workers", description="Compress neural networks and measure what it did.")
+    top = argparse.ArgumentParser(
+        prog="python -m workers", description="Compress neural networks and measure what it did."
+    )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     run = _command(commands, "run", run_command, "apply a recipe to a model and measure the result beside its baseline")
     run.add_argument("--model", required=True, type=Path)
     run.add_argument("--data", required=True, type=Path)
     run.add_argument("--recipe", required=True, type=Path, help="YAML or JSON; see 'techniques'")
-    run.add_argument("--out", required=True, type=Path, help="folder for model.onnx, report.json, manifest.json, events.jsonl")
+    run.add_argument(
+        "--out", required=True, type=Path, help="folder for model.onnx, report.json, manifest.json, events.jsonl"
+    )
     _common(run)
     inspect = _command(commands, "inspect", inspect_command, "say what a model or a dataset is")
     inspect.add_argument("file", type=Path)
@@ -113,11 +117,18 @@ def techniques_command(options: argparse.Namespace) -> int:
 
     listed = [
         {
-            "slug": slug, "title": kind.about.title, "family": kind.about.family, "card": kind.card(), "needs": sorted(kind.about.needs),
-            "accepts": kind.about.accepts, "returns": kind.about.returns, "source": kind.about.source, "parameters": kind.model_json_schema(),
+            "slug": slug,
+            "title": kind.about.title,
+            "family": kind.about.family,
+            "card": kind.card(),
+            "needs": sorted(kind.about.needs),
+            "accepts": kind.about.accepts,
+            "returns": kind.about.returns,
+            "source": kind.about.source,
+            "parameters": kind.model_json_schema(),
         }
         for slug, kind in techniques().items()
-    ]  # fmt: skip
+    ]
     return _show(options.json, listed, [f"{item['slug']:20} {item['card']}" for item in listed])
 
 
@@ -138,7 +149,11 @@ def _existing(*paths: Path) -> None:
         if not path.exists():
             raise YoursToFix(f"Expected a file, found nothing at {path}.", hint="Check the path.", code="file.missing")
     if shutil.disk_usage(tempfile.gettempdir()).free < 256 << 20:
-        raise YoursToFix(f"Expected 256 MiB of free disk in {tempfile.gettempdir()}, found less.", hint="Free some space or set TMPDIR.", code="disk.full")
+        raise YoursToFix(
+            f"Expected 256 MiB of free disk in {tempfile.gettempdir()}, found less.",
+            hint="Free some space or set TMPDIR.",
+            code="disk.full",
+        )
 
 
 if __name__ == "__main__":

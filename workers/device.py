@@ -67,7 +67,18 @@ def host() -> DeviceProfile:
     arch = platform.machine()
     if platform.system() == "Darwin" and arch == "arm64":
         flags = ["asimd", "asimddp"]  # every Apple M-series core has the dot-product instructions
-    known = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "avx512_fp16", "asimd", "asimddp", "i8mm")
+    known = (
+        "avx2",
+        "avx512f",
+        "avx512_vnni",
+        "avx_vnni",
+        "amx_int8",
+        "amx_bf16",
+        "avx512_fp16",
+        "asimd",
+        "asimddp",
+        "i8mm",
+    )
     isa = tuple(flag for flag in known if flag in flags)
     name = cpu.get("model name") or platform.processor() or arch
     try:
@@ -75,8 +86,13 @@ def host() -> DeviceProfile:
     except metadata.PackageNotFoundError:
         version = ""
     return DeviceProfile(
-        key="host-1t", title=f"This host, {name}, 1 thread", arch=arch, isa=isa, cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=_total_memory_bytes(), runtime_version=version,
+        key="host-1t",
+        title=f"This host, {name}, 1 thread",
+        arch=arch,
+        isa=isa,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_bytes=_total_memory_bytes(),
+        runtime_version=version,
     )
 
 
@@ -103,7 +119,8 @@ def profile(key: str) -> DeviceProfile:
     except KeyError:
         raise YoursToFix(
             f"Expected the key of a device profile, found {key!r}.",
-            hint=f"Known keys: {', '.join(profiles())}.", code="device.unknown",
+            hint=f"Known keys: {', '.join(profiles())}.",
+            code="device.unknown",
         ) from None
 
 

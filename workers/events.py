@@ -59,7 +59,7 @@ class Progress(Frozen):
     step: int
     done: int
     total: int
-    text: str = Field("", max_length=200)
+    text: str = Field(default="", max_length=200)
 
 
 class Point(Frozen):
@@ -90,7 +90,7 @@ class StepFinished(Frozen):
     seconds: float
     cached: bool = False
     checkpoint: Checkpoint | None = None
-    says: str = Field("", max_length=300)
+    says: str = Field(default="", max_length=300)
 
 
 class BaselineMeasured(Frozen):
@@ -119,7 +119,7 @@ class Sample(Frozen):
     prediction: str
     right: bool | None
     score: float | None = None
-    picture: str = Field("", max_length=20_000)
+    picture: str = Field(default="", max_length=20_000)
     values: tuple[float, ...] = ()
 
 
@@ -186,15 +186,42 @@ class Failed(Frozen):
 
 
 Event = Annotated[
-    Started | Log | StepStarted | Progress | Point | Resources | StepFinished | BaselineMeasured | ModelInspected
-    | DatasetInspected | Tried | Judged | Evaluated | FileHashed | ArtifactStored | Finished | Failed,
+    Started
+    | Log
+    | StepStarted
+    | Progress
+    | Point
+    | Resources
+    | StepFinished
+    | BaselineMeasured
+    | ModelInspected
+    | DatasetInspected
+    | Tried
+    | Judged
+    | Evaluated
+    | FileHashed
+    | ArtifactStored
+    | Finished
+    | Failed,
     Field(discriminator="type"),
 ]
 EVENT: TypeAdapter[Any] = TypeAdapter(Event)
-CHILD_MAY_SAY = frozenset({
-    "log", "step_started", "progress", "point", "step_finished", "baseline_measured", "model_inspected",
-    "dataset_inspected", "tried", "judged", "evaluated", "failed",
-})
+CHILD_MAY_SAY = frozenset(
+    {
+        "log",
+        "step_started",
+        "progress",
+        "point",
+        "step_finished",
+        "baseline_measured",
+        "model_inspected",
+        "dataset_inspected",
+        "tried",
+        "judged",
+        "evaluated",
+        "failed",
+    }
+)
 
 
 class Envelope(Frozen):

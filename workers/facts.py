@@ -76,7 +76,7 @@ class TargetFacts(Frozen):
 
 
 class DatasetFacts(Frozen):
-    """What a dataset holds. Input shapes are for one sample; ``overlaps`` counts test rows that also stand in a role."""
+    """What a dataset holds. Input shapes are for one sample; ``overlaps`` counts test rows also in a role."""
 
     format: str
     size_bytes: int

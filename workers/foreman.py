@@ -109,7 +109,9 @@ class Foreman:
     cores: int
     quick: bool = False
 
-    def carry_out(self, ticket: Ticket, *, emit: Callable[[Event], None], should_stop: Callable[[], StopReason]) -> Finished:
+    def carry_out(
+        self, ticket: Ticket, *, emit: Callable[[Event], None], should_stop: Callable[[], StopReason]
+    ) -> Finished:
         """Do one ticket from beginning to end.
 
         Returns:
@@ -177,9 +179,18 @@ class Run:
                 self._tell_hash(which, path)
         ticket = self.ticket
         order = Order(
-            kind="inspect", **paths, options=ticket.options, contract=ticket.contract, recipe=ticket.recipe, device=ticket.device,
-            threads=self.foreman.threads, cores=self.foreman.cores, seed=ticket.seed, quick=self.foreman.quick,
-        )  # type: ignore[arg-type]  # fmt: skip
+            kind="inspect",
+            model=paths.get("model"),
+            data=paths.get("data"),
+            options=ticket.options,
+            contract=ticket.contract,
+            recipe=ticket.recipe,
+            device=ticket.device,
+            threads=self.foreman.threads,
+            cores=self.foreman.cores,
+            seed=ticket.seed,
+            quick=self.foreman.quick,
+        )
         return order, readable
 
     def _tell_hash(self, which: str, path: Path) -> None:
@@ -236,21 +247,42 @@ class Run:
         now = time.monotonic()
         if now - self._resources_sent >= RESOURCES_SECONDS:
             self._resources_sent = now
-            self.emit(Resources(cpu_percent=tick.cpu_percent, memory_bytes=tick.memory_bytes, peak_memory_bytes=tick.peak_memory_bytes))
+            self.emit(
+                Resources(
+                    cpu_percent=tick.cpu_percent,
+                    memory_bytes=tick.memory_bytes,
+                    peak_memory_bytes=tick.peak_memory_bytes,
+                )
+            )
 
     def _event(self, event: Event, order: Order) -> None:
         """Pass an event on. A finished step counts only once it lies in the cache."""
         if isinstance(event, Judged):
             self.report = event.report
-        if isinstance(event, StepFinished) and event.checkpoint is not None and event.step not in order.cached and event.step < len(self.keys):
+        if (
+            isinstance(event, StepFinished)
+            and event.checkpoint is not None
+            and event.step not in order.cached
+            and event.step < len(self.keys)
+        ):
             self.foreman.cache.put(self.keys[event.step], self.work / "steps" / str(event.step))
         self.emit(event)
 
     def _ended(self, outcome: Outcome) -> Finished | None:
         if outcome.kind == "done":
             return None
-        how = {"cancel": "cancelled", "superseded": "cancelled", "shutdown": "requeued", "": "lost" if outcome.kind == "killed" else "failed"}
-        problem = None if self.stopped else outcome.problem or Problem(fault="ours", code="engine.silent", message="The child ended without a reason.")
+        how = {
+            "cancel": "cancelled",
+            "superseded": "cancelled",
+            "shutdown": "requeued",
+            "": "lost" if outcome.kind == "killed" else "failed",
+        }
+        problem = (
+            None
+            if self.stopped
+            else outcome.problem
+            or Problem(fault="ours", code="engine.silent", message="The child ended without a reason.")
+        )
         return Finished(outcome=how[self.stopped], problem=problem, peak_memory_bytes=self.peak_memory_bytes)  # type: ignore[arg-type]
 
     def _keep(self, report: Report, order: Order) -> None:
@@ -264,7 +296,9 @@ class Run:
             files["recipe.yaml"] = out / "recipe.yaml"
             files["recipe.yaml"].write_text(self.ticket.recipe.as_yaml())
         blobs = [self.foreman.store.keep(path, name=name) for name, path in files.items()]
-        files["manifest.json"] = bundle.write_manifest(out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract())
+        files["manifest.json"] = bundle.write_manifest(
+            out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract()
+        )
         files[bundle.BUNDLE_FILE] = bundle.pack(out / bundle.BUNDLE_FILE, files)
         blobs += [self.foreman.store.keep(files[name], name=name) for name in ("manifest.json", bundle.BUNDLE_FILE)]
         for blob in blobs:
@@ -292,9 +326,19 @@ def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
         return ()
     device = profile(ticket.device)
     ground = [
-        CACHE_FORMAT, ticket.team, ticket.model.sha256, ticket.data and ticket.data.sha256, ticket.options.model_dump(mode="json"),
-        ticket.contract and ticket.contract.model_dump(mode="json"), ticket.seed, versions(), device.provider, device.isa, host().isa, threads,
-    ]  # fmt: skip
+        CACHE_FORMAT,
+        ticket.team,
+        ticket.model.sha256,
+        ticket.data and ticket.data.sha256,
+        ticket.options.model_dump(mode="json"),
+        ticket.contract and ticket.contract.model_dump(mode="json"),
+        ticket.seed,
+        versions(),
+        device.provider,
+        device.isa,
+        host().isa,
+        threads,
+    ]
     keys, chain = [], hashlib.sha256(json.dumps(ground, sort_keys=True).encode())
     for technique in ticket.recipe.steps:
         chain.update(json.dumps([technique.about.version, technique.model_dump(mode="json")], sort_keys=True).encode())

@@ -52,7 +52,7 @@ class Metric(ABC):
 @cache
 def metrics() -> dict[str, type[Metric]]:
     """Every metric by name."""
-    return members(workers.metrics, Metric)
+    return members(workers.metrics, Metric)  # type: ignore[type-abstract]
 
 
 def for_contract(contract: Contract) -> tuple[Metric, ...]:

@@ -50,7 +50,9 @@ class LoadedModel:
             before = numpy_helper.to_array(tensor)
             after = change(tensor.name, before.copy())
             if after.shape != before.shape or after.dtype != before.dtype:
-                raise ValueError(f"{tensor.name}: expected {before.dtype}{before.shape}, got {after.dtype}{after.shape}")
+                raise ValueError(
+                    f"{tensor.name}: expected {before.dtype}{before.shape}, got {after.dtype}{after.shape}"
+                )
             tensor.CopyFrom(numpy_helper.from_array(after, tensor.name))
             progress(done, len(weights), tensor.name)
         return self.with_proto(proto)

@@ -36,7 +36,13 @@ class Preflight(Frozen):
 
 
 def preflight(
-    recipe: Recipe, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile, *, memory_bytes: int, disk_bytes: int
+    recipe: Recipe,
+    model: ModelFacts,
+    data: DatasetFacts | None,
+    device: DeviceProfile,
+    *,
+    memory_bytes: int,
+    disk_bytes: int,
 ) -> Preflight:
     """Forecast every step on the network the previous one leaves.
 
@@ -46,16 +52,27 @@ def preflight(
     steps, facts = [], model
     for technique in recipe.steps:
         forecast = technique.forecast(facts)
-        steps.append(StepOutlook(technique=technique.technique, fit=technique.fits(facts, data, device), missing=unmet_needs(technique, data), forecast=forecast))
+        steps.append(
+            StepOutlook(
+                technique=technique.technique,
+                fit=technique.fits(facts, data, device),
+                missing=unmet_needs(technique, data),
+                forecast=forecast,
+            )
+        )
         facts = facts.model_copy(update={"size_bytes": round(forecast.size_bytes.value)})
     evaluations = _evaluation_seconds(model, data, len(recipe.steps))
     seconds = _add([START_SECONDS, MEASURE_SECONDS, evaluations, *(step.forecast.seconds for step in steps)])
     memory = _most([step.forecast.memory_bytes for step in steps], floor=BASE_MEMORY_BYTES + 4 * model.size_bytes)
     disk = _disk(model, data, steps)
     return Preflight(
-        seconds=seconds, memory_bytes=memory, disk_bytes=disk, size_bytes=steps[-1].forecast.size_bytes, steps=tuple(steps),
+        seconds=seconds,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        size_bytes=steps[-1].forecast.size_bytes,
+        steps=tuple(steps),
         refused=_refusal(memory, disk, memory_bytes, disk_bytes),
-    )  # fmt: skip
+    )
 
 
 def _evaluation_seconds(model: ModelFacts, data: DatasetFacts | None, steps: int) -> Span:
@@ -89,5 +106,7 @@ def _times(span: Span, factor: float) -> Span:
 
 def _most(spans: list[Span], *, floor: float) -> Span:
     return Span(
-        value=max([floor, *(s.value for s in spans)]), low=max([floor / 2, *(s.low for s in spans)]), high=max([floor * 1.5, *(s.high for s in spans)])
+        value=max([floor, *(s.value for s in spans)]),
+        low=max([floor / 2, *(s.low for s in spans)]),
+        high=max([floor * 1.5, *(s.high for s in spans)]),
     )

@@ -18,7 +18,7 @@ MOST_STEPS = 20
 @cache
 def techniques() -> dict[str, type[Technique]]:
     """Every technique by slug."""
-    return members(workers.techniques, Technique)
+    return members(workers.techniques, Technique)  # type: ignore[type-abstract]
 
 
 class UnknownTechnique(YoursToFix):
@@ -53,14 +53,20 @@ def step(values: Any, position: int = 1) -> Technique:
     if isinstance(values, Technique):
         return values
     if not isinstance(values, dict):
-        raise BadParameters(f"Step {position}: expected a technique with its parameters, found {values!r}.", hint="Write: technique: static-int8")
+        raise BadParameters(
+            f"Step {position}: expected a technique with its parameters, found {values!r}.",
+            hint="Write: technique: static-int8",
+        )
     slug = values.get("technique")
     if not isinstance(slug, str) or slug not in techniques():
         raise UnknownTechnique(slug, position)
     try:
         return techniques()[slug].model_validate(values)
     except ValidationError as error:
-        raise BadParameters(f"Step {position} ({techniques()[slug].about.title}): {first_fault(error)}", hint="Correct the parameter and try again.") from None
+        raise BadParameters(
+            f"Step {position} ({techniques()[slug].about.title}): {first_fault(error)}",
+            hint="Correct the parameter and try again.",
+        ) from None
 
 
 def first_fault(error: ValidationError) -> str:
@@ -80,7 +86,11 @@ class Recipe(Frozen):
     @classmethod
     def _read_steps(cls, value: Any) -> Any:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= MOST_STEPS:
-            raise YoursToFix(f"Expected a recipe of 1 to {MOST_STEPS} steps.", hint="Add at least one technique.", code="recipe.empty")
+            raise YoursToFix(
+                f"Expected a recipe of 1 to {MOST_STEPS} steps.",
+                hint="Add at least one technique.",
+                code="recipe.empty",
+            )
         return tuple(step(item, position) for position, item in enumerate(value, start=1))
 
     def check(self, data: DatasetFacts | None) -> None:
@@ -91,15 +101,22 @@ class Recipe(Frozen):
             NeedsUnmet: where the data lacks what a step needs.
         """
         for before, after in zip(self.steps, self.steps[1:], strict=False):
-            if before.about.returns is not after.about.accepts and Format.ONNX not in (before.about.returns, after.about.accepts):
+            if before.about.returns is not after.about.accepts and Format.ONNX not in (
+                before.about.returns,
+                after.about.accepts,
+            ):
                 raise FormatsDoNotChain(
-                    f"{after.about.title} takes {after.about.accepts}, but {before.about.title} returns {before.about.returns}.",
+                    f"{after.about.title} takes {after.about.accepts}, "
+                    f"but {before.about.title} returns {before.about.returns}.",
                     hint=f"Move {after.about.title} before {before.about.title}.",
                 )
         for item in self.steps:
             missing = unmet_needs(item, data)
             if missing:
-                raise NeedsUnmet(f"{item.about.title} needs {missing}, which the dataset does not have.", hint="Choose another dataset or remove the step.")
+                raise NeedsUnmet(
+                    f"{item.about.title} needs {missing}, which the dataset does not have.",
+                    hint="Choose another dataset or remove the step.",
+                )
 
     def as_yaml(self) -> str:
         """The recipe as a file, with every parameter spelt out."""
@@ -135,7 +152,11 @@ def parse(text: str) -> Recipe:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise YoursToFix(f"Expected a recipe in YAML or JSON, found text that is neither: {str(error).splitlines()[0]}", hint="steps: [{technique: static-int8}]", code="recipe.unreadable") from None
+        raise YoursToFix(
+            f"Expected a recipe in YAML or JSON, found text that is neither: {str(error).splitlines()[0]}",
+            hint="steps: [{technique: static-int8}]",
+            code="recipe.unreadable",
+        ) from None
     return from_value(value)
 
 
@@ -144,8 +165,16 @@ def from_value(value: Any) -> Recipe:
     if isinstance(value, list):
         value = {"steps": value}
     if not isinstance(value, dict):
-        raise YoursToFix("Expected a recipe: a mapping with the key 'steps'.", hint="steps: [{technique: static-int8}]", code="recipe.unreadable")
+        raise YoursToFix(
+            "Expected a recipe: a mapping with the key 'steps'.",
+            hint="steps: [{technique: static-int8}]",
+            code="recipe.unreadable",
+        )
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
-        raise YoursToFix(f"Expected a recipe; {first_fault(error)}", hint="A recipe has 'steps' and, optionally, 'name'.", code="recipe.unreadable") from None
+        raise YoursToFix(
+            f"Expected a recipe; {first_fault(error)}",
+            hint="A recipe has 'steps' and, optionally, 'name'.",
+            code="recipe.unreadable",
+        ) from None

@@ -27,7 +27,7 @@ class Latency(Frozen):
 
 
 class Service(Frozen):
-    """Batch 1 with ``workers`` sessions busy at once, one thread each. ``cv2`` is the squared coefficient of variation."""
+    """Batch 1, ``workers`` sessions busy, one thread each. ``cv2``: squared coefficient of variation."""
 
     workers: int
     mean_ms: float

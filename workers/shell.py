@@ -11,7 +11,17 @@ from workers import bundle
 from workers.contract import Contract
 from workers.device import host, profile
 from workers.errors import Problem, YoursToFix
-from workers.events import EVENT, DatasetInspected, Evaluated, Event, Finished, Log, ModelInspected, Progress, StepFinished
+from workers.events import (
+    EVENT,
+    DatasetInspected,
+    Evaluated,
+    Event,
+    Finished,
+    Log,
+    ModelInspected,
+    Progress,
+    StepFinished,
+)
 from workers.foreman import Alone, Foreman, sha256
 from workers.recipe import Recipe
 from workers.sandbox import Nursery
@@ -64,7 +74,13 @@ class Shell:
         finished = self._carry_out(self._ticket(Kind.EVALUATE, None))
         for event in self.heard:
             if isinstance(event, Evaluated):
-                print(json.dumps(event.measured.model_dump(mode="json") | {"environment": event.environment.model_dump(mode="json")}, indent=1))
+                print(
+                    json.dumps(
+                        event.measured.model_dump(mode="json")
+                        | {"environment": event.environment.model_dump(mode="json")},
+                        indent=1,
+                    )
+                )
         return self._complain(finished)
 
     def inspect(self, path: Path) -> int:
@@ -82,7 +98,18 @@ class Shell:
             print(json.dumps(said, indent=1))
             return
         facts = said["facts"]
-        for name in ("format", "size_bytes", "params", "macs", "opset", "inputs", "outputs", "target", "roles", "warnings"):
+        for name in (
+            "format",
+            "size_bytes",
+            "params",
+            "macs",
+            "opset",
+            "inputs",
+            "outputs",
+            "target",
+            "roles",
+            "warnings",
+        ):
             if name in facts:
                 print(f"{name:12} {facts[name]}")
 
@@ -91,17 +118,32 @@ class Shell:
         profile(options.device)
         contract = Contract.model_validate_json(options.contract.read_text()) if options.contract else None
         return Ticket(
-            job="shell", kind=kind, attempt=1, team="shell", model=_blob(options.model), data=_blob(options.data),
-            options=DataOptions(target=options.target), contract=contract, recipe=recipe, device=options.device, seed=options.seed,
-        )  # fmt: skip
+            job="shell",
+            kind=kind,
+            attempt=1,
+            team="shell",
+            model=_blob(options.model),
+            data=_blob(options.data),
+            options=DataOptions(target=options.target),
+            contract=contract,
+            recipe=recipe,
+            device=options.device,
+            seed=options.seed,
+        )
 
     def _carry_out(self, ticket: Ticket) -> Finished:
         cores = host().cores
         with tempfile.TemporaryDirectory(prefix="workers-") as scratch, Nursery(spare=False) as nursery:
             foreman = Foreman(
-                store=Folder(self.out), cache=self.cache, nursery=nursery, alone=Alone(Path(tempfile.gettempdir()) / "workers-alone"),
-                folder=Path(scratch).resolve(), threads=cores, cores=cores, quick=self.options.quick,
-            )  # fmt: skip
+                store=Folder(self.out),
+                cache=self.cache,
+                nursery=nursery,
+                alone=Alone(Path(tempfile.gettempdir()) / "workers-alone"),
+                folder=Path(scratch).resolve(),
+                threads=cores,
+                cores=cores,
+                quick=self.options.quick,
+            )
             with (self.out / "events.jsonl").open("w") as file:
 
                 def emit(event: Event) -> None:
@@ -119,7 +161,9 @@ class Shell:
 
         if finished.outcome == "succeeded":
             return 0
-        return complain(finished.problem or Problem(fault="ours", code="engine.lost", message="The child was killed from outside."))
+        return complain(
+            finished.problem or Problem(fault="ours", code="engine.lost", message="The child was killed from outside.")
+        )
 
 
 def is_dataset(path: Path) -> bool:
@@ -135,7 +179,11 @@ def _blob(path: Path | None) -> Blob | None:
     if path is None:
         return None
     if not path.is_file():
-        raise YoursToFix(f"Expected a file, found a folder at {path}.", hint="Name the file itself, or zip the folder.", code="file.folder")
+        raise YoursToFix(
+            f"Expected a file, found a folder at {path}.",
+            hint="Name the file itself, or zip the folder.",
+            code="file.folder",
+        )
     path = path.resolve()
     return Blob(key=str(path), name=path.name, sha256=sha256(path), size_bytes=path.stat().st_size)
 

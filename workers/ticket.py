@@ -85,5 +85,3 @@ class Order(Frozen):
     seed: int = 0
     cached: tuple[int, ...] = ()
     quick: bool = False
-
-

@@ -41,8 +41,12 @@ def attempt(
     poor = predictions.labels is not None and _no_better(name, measured, chance)
     return Tried(
         samples=tuple(_sample(data, predictions, row, contract) for row in range(min(SAMPLES, len(predictions.rows)))),
-        metric=name, measured=measured, chance=chance, no_better_than_chance=poor, causes=USUAL_CAUSES if poor else (),
-    )  # fmt: skip
+        metric=name,
+        measured=measured,
+        chance=chance,
+        no_better_than_chance=poor,
+        causes=USUAL_CAUSES if poor else (),
+    )
 
 
 def _headline(predictions: Predictions, contract: Contract, seed: int) -> tuple[str, Interval]:
@@ -67,12 +71,24 @@ def _sample(data: Data, predictions: Predictions, position: int, contract: Contr
     values = tuple(float(value) for value in output.ravel()[:10])
     if contract.task is not Task.CLASSIFICATION:
         said = "" if label is None else f"{float(label):.4g}"
-        return Sample(row=row, label=said, prediction=f"{values[0]:.4g}", right=None, values=values, picture=datasets.picture(data, row))
+        return Sample(
+            row=row,
+            label=said,
+            prediction=f"{values[0]:.4g}",
+            right=None,
+            values=values,
+            picture=datasets.picture(data, row),
+        )
     guess = evaluation.predicted_classes(predictions.outputs[position : position + 1], contract)[0]
     return Sample(
-        row=row, label="" if label is None else _class_name(int(label), contract, data), prediction=_class_name(int(guess), contract, data),
-        right=None if label is None else bool(guess == label), score=_share(output), values=values, picture=datasets.picture(data, row),
-    )  # fmt: skip
+        row=row,
+        label="" if label is None else _class_name(int(label), contract, data),
+        prediction=_class_name(int(guess), contract, data),
+        right=None if label is None else bool(guess == label),
+        score=_share(output),
+        values=values,
+        picture=datasets.picture(data, row),
+    )
 
 
 def _class_name(index: int, contract: Contract, data: Data) -> str:

@@ -89,7 +89,9 @@ class Workbench:
         if role is Role.TEST:
             raise PermissionError("a technique may not see test data")
         if self.data is None or role not in self.data.facts.roles:
-            raise YoursToFix(f"Expected {role} data, found none.", hint="Choose a dataset that has it.", code="data.role-missing")
+            raise YoursToFix(
+                f"Expected {role} data, found none.", hint="Choose a dataset that has it.", code="data.role-missing"
+            )
         for batch in self.data.batches(role, size=size, limit=limit):
             self.check()
             yield batch

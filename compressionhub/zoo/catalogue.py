@@ -83,12 +83,26 @@ def browse(entries: Sequence[Entry], asked: QueryDict) -> Catalogue:
     order = asked.get("order", "newest") if asked.get("order") in ORDERS else "newest"
     found.sort(key=ORDERS[order][1])
     pages = max(1, -(-len(found) // PAGE))
-    page = min(max(1, int(asked.get("page", "1")) if asked.get("page", "1").isdigit() and len(asked.get("page", "1")) < 9 else 1), pages)
+    page = min(
+        max(
+            1,
+            int(asked.get("page", "1")) if asked.get("page", "1").isdigit() and len(asked.get("page", "1")) < 9 else 1,
+        ),
+        pages,
+    )
     return Catalogue(
-        total=len(entries), facets=tuple(_facet(key, searched, wanted) for key in FACETS), search=search, order=order,
-        page=page, pages=pages, found=len(found), front=best_trade_offs(found), matching=tuple(found), shown=tuple(found[(page - 1) * PAGE : page * PAGE]),
+        total=len(entries),
+        facets=tuple(_facet(key, searched, wanted) for key in FACETS),
+        search=search,
+        order=order,
+        page=page,
+        pages=pages,
+        found=len(found),
+        front=best_trade_offs(found),
+        matching=tuple(found),
+        shown=tuple(found[(page - 1) * PAGE : page * PAGE]),
         nearest_miss=_nearest_miss(searched, wanted) if not found else "",
-    )  # fmt: skip
+    )
 
 
 def best_trade_offs(entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -107,16 +121,22 @@ def _matches(entry: Entry, search: str) -> bool:
 
 
 def _passes(entry: Entry, wanted: dict[str, set[str]], leaving_out: str = "") -> bool:
-    return all(not values or key == leaving_out or values & set(FACETS[key][1](entry)) for key, values in wanted.items())
+    return all(
+        not values or key == leaving_out or values & set(FACETS[key][1](entry)) for key, values in wanted.items()
+    )
 
 
 def _facet(key: str, entries: Sequence[Entry], wanted: dict[str, set[str]]) -> Facet:
     title, values_of = FACETS[key]
-    counts = Counter(value for entry in entries if _passes(entry, wanted, leaving_out=key) for value in values_of(entry))
+    counts = Counter(
+        value for entry in entries if _passes(entry, wanted, leaving_out=key) for value in values_of(entry)
+    )
     known = {value for entry in entries for value in values_of(entry)} | (wanted[key] if wanted[key] else set())
     rank = {value: position for position, value in enumerate(VERDICTS)}
     ordered = sorted(known, key=lambda value: (rank.get(value, 99), value))
-    return Facet(key=key, title=title, choices=tuple(Choice(value, counts[value], value in wanted[key]) for value in ordered))
+    return Facet(
+        key=key, title=title, choices=tuple(Choice(value, counts[value], value in wanted[key]) for value in ordered)
+    )
 
 
 def _nearest_miss(entries: Sequence[Entry], wanted: dict[str, set[str]]) -> str:

@@ -27,13 +27,24 @@ def trade_offs(entries: Sequence[Entry], front: Sequence[Entry]) -> dict[str, An
         "grid": {"left": 52, "right": 28, "top": 18, "bottom": 46},
         "tooltip": {"trigger": "item", "formatter": "$fmt:name"},
         "xAxis": {
-            "type": "value", "min": 0.5, "max": _ceil(fastest), "name": "Speed-up against own baseline, batch 1", "nameLocation": "middle",
-            "nameGap": 30, "axisLabel": {"formatter": "$fmt:times"}, "splitLine": {"show": False},
+            "type": "value",
+            "min": 0.5,
+            "max": _ceil(fastest),
+            "name": "Speed-up against own baseline, batch 1",
+            "nameLocation": "middle",
+            "nameGap": 30,
+            "axisLabel": {"formatter": "$fmt:times"},
+            "splitLine": {"show": False},
         },
-        "yAxis": {"type": "value", "axisLabel": {"formatter": "$fmt:points"}, "axisLine": {"show": False}, "scale": True},
+        "yAxis": {
+            "type": "value",
+            "axisLabel": {"formatter": "$fmt:points"},
+            "axisLine": {"show": False},
+            "scale": True,
+        },
         "narrow": {"plain": True, "grid": {"left": 44, "right": 12, "top": 18, "bottom": 46}},
         "series": [*_points(entries, named), *_front(front), _slower()],
-    }  # fmt: skip
+    }
 
 
 def families_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
@@ -47,16 +58,34 @@ def _points(entries: Sequence[Entry], named: set[Any]) -> list[dict[str, Any]]:
     for family, name in families_of(entries):
         symbol, size = MARKERS[family]
         data = [_point(entry, entry.pk in named) for entry in entries if entry.family == family]
-        series.append({
-            "name": name, "type": "scatter", "symbol": symbol, "symbolSize": size, "data": data,
-            "itemStyle": {"color": f"$t-{family}", "opacity": 0.9}, "labelLayout": {"hideOverlap": True},
-            "label": {"position": "right", "color": "$ink", "fontSize": 12, "distance": 6, "formatter": "$fmt:name"},
-        })  # fmt: skip
+        series.append(
+            {
+                "name": name,
+                "type": "scatter",
+                "symbol": symbol,
+                "symbolSize": size,
+                "data": data,
+                "itemStyle": {"color": f"$t-{family}", "opacity": 0.9},
+                "labelLayout": {"hideOverlap": True},
+                "label": {
+                    "position": "right",
+                    "color": "$ink",
+                    "fontSize": 12,
+                    "distance": 6,
+                    "formatter": "$fmt:name",
+                },
+            }
+        )
     return series
 
 
 def _point(entry: Entry, named: bool) -> dict[str, Any]:
-    return {"value": [round(entry.speedup, 3), round(-entry.drop_points, 3)], "name": entry.name, "label": {"show": named}, "url": entry.get_absolute_url()}
+    return {
+        "value": [round(entry.speedup, 3), round(-entry.drop_points, 3)],
+        "name": entry.name,
+        "label": {"show": named},
+        "url": entry.get_absolute_url(),
+    }
 
 
 def _front(front: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -69,7 +98,20 @@ def _front(front: Sequence[Entry]) -> list[dict[str, Any]]:
 
 def _slower() -> dict[str, Any]:
     """The region in which a variant is slower than its baseline."""
-    area = [{"xAxis": 0.5, "itemStyle": {"color": "$bad-weak"}, "label": {"show": True, "position": "insideTopLeft", "formatter": "slower than\nits baseline", "color": "$bad", "fontSize": 12}}, {"xAxis": 0.95}]
+    area = [
+        {
+            "xAxis": 0.5,
+            "itemStyle": {"color": "$bad-weak"},
+            "label": {
+                "show": True,
+                "position": "insideTopLeft",
+                "formatter": "slower than\nits baseline",
+                "color": "$bad",
+                "fontSize": 12,
+            },
+        },
+        {"xAxis": 0.95},
+    ]
     return {"type": "line", "data": [], "silent": True, "markArea": {"silent": True, "data": [area]}}
 
 

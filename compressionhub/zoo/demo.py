@@ -59,18 +59,24 @@ MODELS = (
 GATE = Gate(max_drop_points=1.0)
 JOBS = (
     SampleJob(
-        "digits-cnn", "digits-cnn-int8", "Convolutions in 8 bits: these run on the processor's own int8 instructions.",
+        "digits-cnn",
+        "digits-cnn-int8",
+        "Convolutions in 8 bits: these run on the processor's own int8 instructions.",
         ({"technique": "static-int8"},),
     ),
     SampleJob(
-        "digits-mlp", "digits-mlp-fp16", "Half the file. The processor widens float16 before it computes, so nothing gets faster.",
+        "digits-mlp",
+        "digits-mlp-fp16",
+        "Half the file. The processor widens float16 before it computes, so nothing gets faster.",
         ({"technique": "fp16"},),
     ),
     SampleJob(
-        "digits-cnn", "digits-cnn-pruned-int8", "Small weights to zero, then 8 bits: zeros shrink the zipped file and nothing else.",
+        "digits-cnn",
+        "digits-cnn-pruned-int8",
+        "Small weights to zero, then 8 bits: zeros shrink the zipped file and nothing else.",
         ({"technique": "magnitude-pruning", "sparsity": 0.3}, {"technique": "static-int8"}),
     ),
-)  # fmt: skip
+)
 
 
 class NotInTime(Exception):
@@ -109,7 +115,9 @@ def _dataset(team: Team, owner: User) -> Dataset:
     known = Dataset.objects.filter(team=team, name=DATA_NAME).first()
     if known:
         return known
-    dataset = library.add_dataset(team=team, by=owner, name=DATA_NAME, blob=store().put(EXAMPLES / "digits.npz", name="digits.npz"))
+    dataset = library.add_dataset(
+        team=team, by=owner, name=DATA_NAME, blob=store().put(EXAMPLES / "digits.npz", name="digits.npz")
+    )
     library.describe(item=dataset, by=owner, name=DATA_NAME, description=DATA_TEXT)
     return dataset
 
@@ -118,7 +126,9 @@ def _version(sample: SampleModel, team: Team, owner: User) -> ModelVersion:
     known = ModelVersion.objects.filter(model__team=team, model__name=sample.name).first()
     if known:
         return known
-    version = library.add_model(team=team, by=owner, name=sample.name, blob=store().put(EXAMPLES / sample.file, name=sample.file))
+    version = library.add_model(
+        team=team, by=owner, name=sample.name, blob=store().put(EXAMPLES / sample.file, name=sample.file)
+    )
     library.describe(item=version.model, by=owner, name=sample.name, description=sample.description)
     return version
 
@@ -143,11 +153,20 @@ def _job(sample: SampleJob, version: ModelVersion, dataset: Dataset, team: Team,
 
 
 def _publish(sample: SampleJob, job: Job, owner: User, say: Callable[[str], None]) -> None:
-    ended = _until(lambda: Job.objects.filter(pk=job.pk, state__in=(State.SUCCEEDED, State.FAILED, State.CANCELLED)).first(), f"running {job}")
+    ended = _until(
+        lambda: Job.objects.filter(pk=job.pk, state__in=(State.SUCCEEDED, State.FAILED, State.CANCELLED)).first(),
+        f"running {job}",
+    )
     result = ended.gate_result
     if hasattr(ended, "entry"):
         return
-    if ended.state != State.SUCCEEDED or result is None or not result.passed or ended.report_value is None or ended.report_value.verdict.word is None:
+    if (
+        ended.state != State.SUCCEEDED
+        or result is None
+        or not result.passed
+        or ended.report_value is None
+        or ended.report_value.verdict.word is None
+    ):
         say(f"{job} is kept as evidence: {'; '.join(result.reasons) if result else ended.state}.")
         return
     zoo.publish(job=ended, by=owner, name=sample.entry, summary=sample.summary)
@@ -173,4 +192,7 @@ def _until(ask: Callable[[], T | None], what: str) -> T:
         if answer := ask():
             return answer
         time.sleep(POLL_SECONDS)
-    raise NotInTime(f"Expected a worker to finish {what} within {PATIENCE_SECONDS // 60} minutes. See the Fleet page, then run 'manage.py seed_demo'.")
+    raise NotInTime(
+        f"Expected a worker to finish {what} within {PATIENCE_SECONDS // 60} minutes. "
+        "See the Fleet page, then run 'manage.py seed_demo'."
+    )

@@ -10,9 +10,16 @@ class PublishForm(forms.Form):
     """Name, one sentence, who may see it, and which entry it replaces."""
 
     name = forms.CharField(max_length=80, help_text="Short and telling, such as digits-int8.")
-    summary = forms.CharField(max_length=300, required=False, help_text="One sentence for people who did not see the job.")
+    summary = forms.CharField(
+        max_length=300, required=False, help_text="One sentence for people who did not see the job."
+    )
     visibility = forms.ChoiceField(choices=Visibility.choices, initial=Visibility.TEAM, label="Seen by")
-    supersedes = forms.ModelChoiceField(Entry.objects.none(), required=False, empty_label="none", help_text="That entry leaves the list and points here.")
+    supersedes = forms.ModelChoiceField(
+        Entry.objects.none(),
+        required=False,
+        empty_label="none",
+        help_text="That entry leaves the list and points here.",
+    )
 
     def __init__(self, job: Job, data: object = None) -> None:
         super().__init__(data, initial={"name": suggested_name(job)})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The energy-label style summary of an entry: one arrow per quantity on a log ladder of 1x 2x 4x 8x, without letters."""
+"""The energy-label style summary of an entry: one arrow per quantity on a log ladder of 1x to 8x, without letters."""
 
 import math
 from dataclasses import dataclass
@@ -75,14 +75,31 @@ def arrows(record: Record) -> list[Arrow]:
 def _latency(record: Record, batch: str) -> Arrow:
     ratio, report = record.report.delta.speedup[batch], record.report
     return Arrow(
-        title="Faster" if ratio.value >= 1 else "Slower", under=f"batch {batch}, {report.environment.device}", ratio=ratio.value, low=ratio.low, high=ratio.high,
-        exact=False, value=report.result.latency[batch].p50_ms, unit="ms", baseline=report.baseline.latency[batch].p50_ms,
-    )  # fmt: skip
+        title="Faster" if ratio.value >= 1 else "Slower",
+        under=f"batch {batch}, {report.environment.device}",
+        ratio=ratio.value,
+        low=ratio.low,
+        high=ratio.high,
+        exact=False,
+        value=report.result.latency[batch].p50_ms,
+        unit="ms",
+        baseline=report.baseline.latency[batch].p50_ms,
+    )
 
 
 def _exact(title: str, under: str, before: int, after: int) -> Arrow:
     ratio = before / max(after, 1)
-    return Arrow(title=title, under=under, ratio=ratio, low=ratio, high=ratio, exact=True, value=after, unit="bytes", baseline=before)
+    return Arrow(
+        title=title,
+        under=under,
+        ratio=ratio,
+        low=ratio,
+        high=ratio,
+        exact=True,
+        value=after,
+        unit="bytes",
+        baseline=before,
+    )
 
 
 def accuracy_bar(record: Record) -> AccuracyBar:
@@ -95,6 +112,15 @@ def accuracy_bar(record: Record) -> AccuracyBar:
         return (point - left) / (right - left) * 100
 
     return AccuracyBar(
-        left=left, right=right, gate=gate, value=value, low=low, high=high, dot=at(value), band_start=at(low), band_width=at(high) - at(low),
-        zero=at(0.0), limit=at(gate),
-    )  # fmt: skip
+        left=left,
+        right=right,
+        gate=gate,
+        value=value,
+        low=low,
+        high=high,
+        dot=at(value),
+        band_start=at(low),
+        band_width=at(high) - at(low),
+        zero=at(0.0),
+        limit=at(gate),
+    )

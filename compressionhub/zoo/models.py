@@ -60,7 +60,9 @@ class Entry(models.Model):
     visibility = models.CharField(max_length=10, choices=Visibility.choices, default=Visibility.TEAM)
     standing = models.CharField(max_length=10, choices=Standing.choices, default=Standing.LISTED)
     standing_reason = models.CharField(max_length=300, blank=True)
-    superseded_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="supersedes")
+    superseded_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="supersedes"
+    )
     job = models.OneToOneField(Job, null=True, on_delete=models.SET_NULL, related_name="entry")
     model = models.ForeignKey(TrainedModel, null=True, on_delete=models.SET_NULL, related_name="entries")
     baseline = models.ForeignKey(ModelVersion, null=True, on_delete=models.SET_NULL, related_name="entries")
@@ -83,8 +85,10 @@ class Entry(models.Model):
         ordering = ["-published_at"]
         verbose_name_plural = "entries"
         constraints = [
-            models.UniqueConstraint(fields=["team", "name"], condition=Q(standing="listed"), name="one_listed_entry_of_a_name_per_team"),
-        ]  # fmt: skip
+            models.UniqueConstraint(
+                fields=["team", "name"], condition=Q(standing="listed"), name="one_listed_entry_of_a_name_per_team"
+            ),
+        ]
         indexes = [models.Index(fields=["standing", "-published_at"], name="entry_by_time")]
 
     def __str__(self) -> str:

@@ -45,7 +45,8 @@ class Overview:
             return "Nothing is published yet: run a job, then publish what passes its gate."
         models = len([row for row in self.models if row.best])
         speed = f", and the fastest run {self.speedup_said} as fast" if (self.best_speedup or 0) > 1 else ""
-        return f"The smallest variants of {models} model{'s' if models != 1 else ''} need {self.saved_percent} less space{speed}."
+        plural = "" if models == 1 else "s"
+        return f"The smallest variants of {models} model{plural} need {self.saved_percent} less space{speed}."
 
     @property
     def saved_percent(self) -> str:
@@ -55,7 +56,8 @@ class Overview:
     def saved_note(self) -> str:
         if not self.baseline_bytes:
             return "nothing is published yet"
-        return f"{units.file_size(self.baseline_bytes)} before, {units.file_size(self.baseline_bytes - self.saved_bytes)} after, smallest listed variant of each model"
+        after = units.file_size(self.baseline_bytes - self.saved_bytes)
+        return f"{units.file_size(self.baseline_bytes)} before, {after} after, smallest listed variant of each model"
 
     @property
     def speedup_said(self) -> str:
@@ -86,14 +88,22 @@ def overview(team: Team, user: User) -> Overview:
     jobs = Job.objects.visible_to(user).filter(team=team)
     active = tuple(jobs.active().exclude(kind=Kind.TRY).with_progress().order_by("submitted_at")[:8])
     models = tuple(_row(model, entries, active) for model in TrainedModel.objects.filter(team=team).with_versions())
-    smallest = {row.model.pk: min((e for e in entries if e.model_id == row.model.pk), key=lambda e: e.size_bytes, default=None) for row in models}
+    smallest = {
+        row.model.pk: min((e for e in entries if e.model_id == row.model.pk), key=lambda e: e.size_bytes, default=None)
+        for row in models
+    }
     chosen = [entry for entry in smallest.values() if entry]
     baseline = sum(round(entry.size_bytes * entry.size_ratio) for entry in chosen)
     return Overview(
-        models=models, active=active, ready_to_publish=_publishable(jobs), datasets=Dataset.objects.filter(team=team).count(), entries=len(entries),
+        models=models,
+        active=active,
+        ready_to_publish=_publishable(jobs),
+        datasets=Dataset.objects.filter(team=team).count(),
+        entries=len(entries),
         best_speedup=_geometric_mean([row.best.speedup for row in models if row.best]),
-        saved_bytes=baseline - sum(entry.size_bytes for entry in chosen), baseline_bytes=baseline,
-    )  # fmt: skip
+        saved_bytes=baseline - sum(entry.size_bytes for entry in chosen),
+        baseline_bytes=baseline,
+    )
 
 
 def _row(model: TrainedModel, entries: list[Entry], active: tuple[Job, ...]) -> ModelRow:
@@ -103,10 +113,16 @@ def _row(model: TrainedModel, entries: list[Entry], active: tuple[Job, ...]) -> 
     return ModelRow(model=model, best=best, variants=len(mine), running=running)
 
 
-def _publishable(jobs: "object") -> tuple[Job, ...]:
+def _publishable(jobs: object) -> tuple[Job, ...]:
     """Finished results that pass their gate and are not in the zoo yet, newest first."""
-    done = jobs.filter(kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True).with_progress().order_by("-finished_at")[:20]  # type: ignore[attr-defined]
-    return tuple(job for job in done if job.gate_result and job.gate_result.passed and job.report_value.verdict.word)[:3]
+    done = (
+        jobs.filter(kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True)
+        .with_progress()
+        .order_by("-finished_at")[:20]
+    )  # type: ignore[attr-defined]
+    return tuple(job for job in done if job.gate_result and job.gate_result.passed and job.report_value.verdict.word)[
+        :3
+    ]
 
 
 def _geometric_mean(ratios: list[float]) -> float | None:

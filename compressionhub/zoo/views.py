@@ -21,7 +21,14 @@ from compressionhub.zoo.overview import overview
 
 @team_required
 def home(request: HubRequest) -> HttpResponse:
-    return render(request, "zoo/home.html", {"overview": overview(request.team, request.user), "may_publish": may(request.user, Verb.PUBLISH, request.team)})
+    return render(
+        request,
+        "zoo/home.html",
+        {
+            "overview": overview(request.team, request.user),
+            "may_publish": may(request.user, Verb.PUBLISH, request.team),
+        },
+    )
 
 
 @team_required
@@ -30,18 +37,27 @@ def catalogue(request: HubRequest) -> HttpResponse:
     found = browse(entries, request.GET)
     context = {"found": found, "orders": [(key, says) for key, (says, _) in ORDERS.items()]}
     if found.found:
-        context |= {"chart": charts.trade_offs(found.matching, found.front), "families": charts.families_of(found.matching)}
+        context |= {
+            "chart": charts.trade_offs(found.matching, found.front),
+            "families": charts.families_of(found.matching),
+        }
     return render(request, "zoo/list.html#results" if request.htmx else "zoo/list.html", context)
 
 
 @team_required
 def entry(request: HubRequest, pk: UUID) -> HttpResponse:
-    found = get_object_or_404(Entry.objects.visible_to(request.user).select_related("published_by", "model", "baseline__model"), pk=pk)
+    found = get_object_or_404(
+        Entry.objects.visible_to(request.user).select_related("published_by", "model", "baseline__model"), pk=pk
+    )
     context = {
-        "entry": found, "record": found.record, "arrows": label.arrows(found.record), "accuracy": label.accuracy_bar(found.record),
+        "entry": found,
+        "record": found.record,
+        "arrows": label.arrows(found.record),
+        "accuracy": label.accuracy_bar(found.record),
         "may_withdraw": found.is_listed and may(request.user, Verb.PUBLISH, found.team),
-        "may_download": may(request.user, Verb.DOWNLOAD, request.team), "own": found.team_id == request.team.pk,
-    }  # fmt: skip
+        "may_download": may(request.user, Verb.DOWNLOAD, request.team),
+        "own": found.team_id == request.team.pk,
+    }
     return render(request, "zoo/entry.html", context)
 
 
@@ -63,7 +79,12 @@ def publish(request: HubRequest, job: UUID) -> HttpResponse:
 @require_POST
 def withdraw(request: HubRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(Entry.objects.visible_to(request.user), pk=pk)
-    actions.retire(entry=found, by=request.user, standing=Standing.WITHDRAWN, reason=request.POST.get("reason", "").strip() or "no reason given")
+    actions.retire(
+        entry=found,
+        by=request.user,
+        standing=Standing.WITHDRAWN,
+        reason=request.POST.get("reason", "").strip() or "no reason given",
+    )
     return redirect(found)
 
 
@@ -79,7 +100,9 @@ def download(request: HubRequest, pk: UUID) -> HttpResponse:
 @require_GET
 def file(request: HttpRequest, token: str, name: str) -> HttpResponse | FileResponse:
     found, record = actions.follow(token)
-    response = FileResponse(store().path(record.key).open("rb"), as_attachment=True, filename=f"{safe_name(found.name)}-{record.name}")
+    response = FileResponse(
+        store().path(record.key).open("rb"), as_attachment=True, filename=f"{safe_name(found.name)}-{record.name}"
+    )
     response["Referrer-Policy"] = "no-referrer"
     response["X-Content-SHA256"] = record.sha256
     return response
@@ -87,4 +110,7 @@ def file(request: HttpRequest, token: str, name: str) -> HttpResponse | FileResp
 
 def safe_name(name: str) -> str:
     """A file name of letters, digits, dots and dashes: nothing that a header or a shell could trip over."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name).strip(".-") or "entry"
+    return (
+        "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name).strip(".-")
+        or "entry"
+    )

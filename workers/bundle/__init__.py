@@ -17,7 +17,9 @@ RUN_SCRIPT = Path(__file__).parent / "run.py"
 BUNDLE_FILE = "bundle.zip"
 
 
-def write_manifest(path: Path, files: Sequence[Blob], *, report: Report, ticket: Ticket, contract: dict[str, object]) -> Path:
+def write_manifest(
+    path: Path, files: Sequence[Blob], *, report: Report, ticket: Ticket, contract: dict[str, object]
+) -> Path:
     """Write the manifest of an artifact.
 
     Args:
@@ -53,7 +55,7 @@ def add_run_script(folder: Path) -> Path:
 
 
 def pack(path: Path, files: dict[str, Path]) -> Path:
-    """Zip the files of a bundle with the sample script, stored, not compressed: weights hardly shrink and must be fast to read.
+    """Zip the files of a bundle with the sample script, stored, not compressed: weights hardly shrink.
 
     The same files give the same bytes: members are sorted and carry no time.
     """

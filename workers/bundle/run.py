@@ -22,13 +22,15 @@ def main() -> int:
     for name, facts in manifest["files"].items():
         found = hashlib.sha256((HERE / name).read_bytes()).hexdigest()
         if found != facts["sha256"]:
-            print(f"{name}: expected sha256 {facts['sha256']}, found {found}. Download the bundle again.", file=sys.stderr)
+            print(
+                f"{name}: expected sha256 {facts['sha256']}, found {found}. Download the bundle again.", file=sys.stderr
+            )
             return 2
     sample = np.load(HERE / manifest["sample"], allow_pickle=False)
     feed = {name.removeprefix("input__"): sample[name] for name in sample.files if name.startswith("input__")}
     session = ort.InferenceSession(str(HERE / manifest["model"]), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    for name, answer in zip(names, session.run(None, feed)):
+    for name, answer in zip(names, session.run(None, feed), strict=True):
         expected = sample[f"output__{name}"]
         print(f"{name}: {describe(answer, manifest['contract'])}")
         apart = float(np.abs(answer.astype(np.float64) - expected.astype(np.float64)).max(initial=0.0))

@@ -12,9 +12,15 @@ from workers.report import Interval, MetricDelta
 register = template.Library()
 
 FAMILIES: Final = {
-    "quantization": "Quantization", "pruning": "Pruning", "distillation": "Distillation", "lowrank": "Low-rank",
-    "sharing": "Weight sharing", "search": "Architecture search", "recovery": "Fine-tuning", "combined": "Several families",
-}  # fmt: skip
+    "quantization": "Quantization",
+    "pruning": "Pruning",
+    "distillation": "Distillation",
+    "lowrank": "Low-rank",
+    "sharing": "Weight sharing",
+    "search": "Architecture search",
+    "recovery": "Fine-tuning",
+    "combined": "Several families",
+}
 
 
 def is_share(name: str) -> bool:

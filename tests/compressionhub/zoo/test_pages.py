@@ -1,0 +1,116 @@
+import pytest
+from django.core import signing
+
+from compressionhub.accounts.models import AuditEntry
+from compressionhub.zoo import actions
+from compressionhub.zoo.models import Visibility
+
+
+@pytest.mark.parametrize("name", ["alice", "adam", "bob", "vera"])
+def test_the_team_reads_its_entry(cast, entry, client, name):
+    client.force_login(cast[name])
+
+    page = client.get(entry.get_absolute_url())
+
+    assert page.status_code == 200
+    assert "digits-int8" in page.content.decode()
+
+
+def test_a_stranger_cannot_see_that_an_entry_exists(charlie, entry, client):
+    client.force_login(charlie)
+
+    assert client.get(entry.get_absolute_url()).status_code == 404
+    assert "digits-int8" not in client.get("/zoo/").content.decode()
+
+
+def test_an_entry_for_everyone_is_seen_by_a_stranger_without_links_into_the_team(charlie, finished, adam, client):
+    entry = actions.publish(job=finished(), by=adam, name="open-int8", visibility=Visibility.EVERYONE)
+    client.force_login(charlie)
+
+    page = client.get(entry.get_absolute_url()).content.decode()
+
+    assert "open-int8" in page
+    assert f"/jobs/{entry.job_id}" not in page
+
+
+def test_a_download_is_audited_with_the_person_and_gives_the_stored_bytes(bob, entry, client):
+    client.force_login(bob)
+
+    answer = client.post(f"/zoo/{entry.pk}/download/", follow=True)
+
+    assert b"".join(answer.streaming_content) == b"a bundle1"
+    assert 'filename="digits-int8-bundle.zip"' in answer["Content-Disposition"]
+    assert AuditEntry.objects.get(verb="entry.download").by == bob
+
+
+def test_a_viewer_may_not_download(vera, entry, client):
+    client.force_login(vera)
+
+    assert client.post(f"/zoo/{entry.pk}/download/").status_code == 403
+
+
+def test_a_download_link_dies_after_five_minutes(bob, entry, client, monkeypatch):
+    token = actions.link_to(by=bob, entry=entry)
+    later = signing.time.time() + actions.LINK_SECONDS + 1
+    monkeypatch.setattr(signing.time, "time", lambda: later)
+
+    assert client.get(f"/zoo/file/{token}/x.zip").status_code == 409
+
+
+def test_a_forged_link_is_refused(entry, client):
+    token = signing.dumps({"entry": str(entry.pk), "file": "bundle.zip"}, salt="another")
+
+    assert client.get(f"/zoo/file/{token}/x.zip").status_code == 409
+
+
+def test_the_list_filters_and_counts_what_each_filter_would_leave(adam, finished, client):
+    actions.publish(job=finished(speedup=2.0), by=adam, name="quick")
+    actions.publish(job=finished(speedup=1.0, word="smaller-only"), by=adam, name="small")
+    client.force_login(adam)
+
+    page = client.get("/zoo/?verdict=smaller-only", headers={"HX-Request": "true"}).content.decode()
+
+    assert ">small<" in page and ">quick<" not in page
+
+
+def test_a_filter_that_finds_nothing_names_the_nearest_miss(adam, entry, client):
+    client.force_login(adam)
+
+    page = client.get("/zoo/?verdict=slower").content.decode()
+
+    assert "1 variant would match without the filter on verdict" in page
+    assert "Clear filters" in page
+
+
+@pytest.mark.parametrize(
+    "query", ["page=99999999999999999999", "page=-1", "order=nonsense", "verdict=%00", "q=%3Cscript%3E", "page=x"]
+)
+def test_odd_queries_do_not_break_the_list(adam, entry, client, query):
+    client.force_login(adam)
+
+    answer = client.get(f"/zoo/?{query}")
+
+    assert answer.status_code == 200
+    assert "<script>" not in answer.content.decode().split("<main")[1].split("application/json")[0]
+
+
+def test_home_says_what_was_saved(adam, entry, client):
+    client.force_login(adam)
+
+    page = client.get("/").content.decode()
+
+    assert "74 %" in page  # 1 - 360,000 / 1,400,000
+    assert "2.00×" in page
+
+
+def test_publishing_through_the_page_leads_to_the_entry(adam, finished, client):
+    job = finished()
+    client.force_login(adam)
+
+    form = client.get(f"/zoo/publish/{job.pk}/").content.decode()
+    answer = client.post(
+        f"/zoo/publish/{job.pk}/", {"name": "mine", "summary": "", "visibility": "team", "supersedes": ""}, follow=True
+    )
+
+    assert "digits-cnn-static-int8" in form
+    assert "mine" in answer.content.decode()

@@ -1,0 +1,101 @@
+"""What every kind of order needs while a child carries it out."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from workers import datasets, evaluation, formats
+from workers.contract import Contract
+from workers.errors import Stopped, YoursToFix
+from workers.evaluation.predictions import Predictions
+from workers.events import Event, Log
+from workers.facts import DatasetFacts, Role
+from workers.model import LoadedModel
+from workers.recipe import Recipe
+from workers.report import Checkpoint, Interval
+from workers.ticket import CHECKPOINT_FILE, CONTRACT_FILE, Order
+from workers.workbench import Data
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An order with the ways to the parent: events up, the wish to stop down, and the right to be alone."""
+
+    order: Order
+    emit: Callable[[Event], None]
+    alone: Callable[[], AbstractContextManager[None]]
+    should_stop: Callable[[], bool]
+
+    @property
+    def model(self) -> Path:
+        return Path(given(self.order.model, "model"))
+
+    @property
+    def recipe(self) -> Recipe:
+        return given(self.order.recipe, "recipe")
+
+    def check(self) -> None:
+        """Raise ``Stopped`` if somebody asked the work to stop."""
+        if self.should_stop():
+            raise Stopped()
+
+    def log(self, text: str, *, level: str = "info", step: int | None = None) -> None:
+        self.emit(Log(text=text[:2000], level=level, step=step))  # type: ignore[arg-type]
+
+    def open(self) -> tuple[LoadedModel, Data]:
+        """Load the network and open the data under the contract given, or under the one guessed from both."""
+        where = Path(given(self.order.data, "dataset"))
+        proto, facts = formats.inspect(self.model)
+        contract = self.order.contract
+        if contract is None:
+            contract = formats.guess_contract(proto, facts, datasets.inspect(where, options=self.order.options))
+        (Path("out") / CONTRACT_FILE).write_text(contract.model_dump_json())
+        data = datasets.open_data(where, options=self.order.options, contract=contract, seed=self.order.seed)
+        return LoadedModel(proto=proto, contract=contract), data
+
+    def predict(self, path: Path, data: Data, role: Role) -> Predictions:
+        """Run a network on every row of a role."""
+        session = evaluation.open_session(path, threads=self.order.threads)
+        return evaluation.predict(session, data, role, check=self.check)
+
+    def score(self, predictions: Predictions, contract: Contract) -> dict[str, Interval]:
+        return evaluation.score(predictions, contract, seed=self.order.seed)
+
+
+def given(value: T | None, what: str) -> T:
+    """The value, or an error that names what the order lacks."""
+    if value is None:
+        raise YoursToFix(f"Expected a {what}, found none.", hint=f"Give a {what}.", code="order.incomplete")
+    return value
+
+
+def rows(facts: DatasetFacts, role: Role) -> int:
+    """How many rows a role holds; 0 where the dataset has no such role."""
+    return facts.roles[role].rows if role in facts.roles else 0
+
+
+@dataclass(frozen=True)
+class StepNotes:
+    """What a finished step wrote down beside its network."""
+
+    checkpoint: Checkpoint
+    notes: tuple[str, ...]
+    seconds: float
+
+    def write(self, folder: Path) -> None:
+        said = {"checkpoint": self.checkpoint.model_dump(mode="json"), "notes": self.notes, "seconds": self.seconds}
+        (folder / CHECKPOINT_FILE).write_text(json.dumps(said))
+
+    @classmethod
+    def read(cls, folder: Path) -> "StepNotes":
+        said = json.loads((folder / CHECKPOINT_FILE).read_text())
+        return cls(Checkpoint.model_validate(said["checkpoint"]), tuple(said["notes"]), float(said["seconds"]))
+
+
+def step_folder(position: int) -> Path:
+    return Path("steps") / str(position)
