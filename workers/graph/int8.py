@@ -102,6 +102,7 @@ def dynamic(proto: ModelProto, choice: Choice, *, op_types: frozenset[str], excl
         op_types: operators to quantize; never Conv, whose dynamic kernel is slower than float.
         excluded: names of nodes to leave in float.
     """
+    left = [*excluded, *(f"{name}_MatMul" for name in excluded)]  # the quantizer splits Gemm before it looks at names
     quantizer = ONNXQuantizer(
         proto,
         choice.per_channel,
@@ -112,7 +113,7 @@ def dynamic(proto: ModelProto, choice: Choice, *, op_types: frozenset[str], excl
         QuantType.QUInt8,
         None,
         [],
-        excluded,
+        left,
         sorted(op_types),
         {"MatMulConstBOnly": True},
     )

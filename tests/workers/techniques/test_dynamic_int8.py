@@ -1,0 +1,104 @@
+"""Dynamic INT8 against onnxruntime's own quantizer, called by hand."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from tests.workers.techniques.conftest import gaussian, loaded, network, rows, run
+from workers.errors import YoursToFix
+from workers.techniques.dynamic_int8 import DynamicInt8
+
+
+def test_the_result_matches_onnxruntimes_quantizer_called_by_hand(mlp, make_bench, tmp_path):
+    quantize_dynamic(
+        mlp.proto, tmp_path / "hand.onnx", ["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8
+    )
+    x = rows(300, 64)
+
+    ours = DynamicInt8().apply(mlp, make_bench((64,))).proto
+
+    hand = onnx.load(tmp_path / "hand.onnx")
+    np.testing.assert_allclose(run(ours, x), run(hand, x), atol=1e-5)
+
+
+def test_predictions_stay_close_to_those_in_float(mlp, make_bench):
+    x = rows(300, 64)
+
+    quantized = DynamicInt8().apply(mlp, make_bench((64,))).proto
+
+    before, after = run(mlp.proto, x), run(quantized, x)
+    assert np.abs(before - after).max() < 0.02 * np.ptp(before)
+
+
+def test_weights_take_a_quarter_of_their_size(mlp, make_bench):
+    quantized = DynamicInt8().apply(mlp, make_bench((64,))).proto
+
+    eight_bit = [tensor for tensor in quantized.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
+    assert sum(len(tensor.raw_data) for tensor in eight_bit if len(tensor.dims) == 2) == 64 * 256 + 256 * 10
+
+
+def test_an_lstm_is_quantized(make_bench):
+    make = gaussian(5)
+    weights = {"w": make(1, 64, 16, scale=0.2), "r": make(1, 64, 16, scale=0.2), "b": make(1, 128, scale=0.1)}
+    nodes = [
+        helper.make_node("LSTM", ["x", "w", "r", "b"], ["all", "h"], name="lstm", hidden_size=16),
+        helper.make_node("Squeeze", ["h", "axis"], ["y"], name="squeeze"),
+    ]
+    proto = network(nodes, {**weights, "axis": np.array([0])}, (12, "N", 16), ("N", 16))
+    x = rows(12, 4, 16)
+
+    quantized = DynamicInt8().apply(loaded(proto), make_bench((16,))).proto
+
+    assert "DynamicQuantizeLSTM" in [node.op_type for node in quantized.graph.node]
+    session_outputs = _run_unchecked(quantized, x)
+    assert np.abs(session_outputs - run(proto, x)).max() < 0.02
+
+
+def _run_unchecked(proto, x):
+    """DynamicQuantizeLSTM is onnxruntime's own operator, unknown to the checker of the standard."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
+def test_convolutions_stay_in_float(cnn, bench):
+    quantized = DynamicInt8().apply(cnn, bench).proto
+
+    kinds = [node.op_type for node in quantized.graph.node]
+    assert "ConvInteger" not in kinds
+    assert kinds.count("Conv") == 2
+
+
+def test_a_network_without_matrix_products_is_refused(bench):
+    proto = network(
+        [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"w": gaussian(1)(4, 3, 3, 3)},
+        ("N", 3, 12, 12), ("N", 4, 10, 10),
+    )  # fmt: skip
+
+    with pytest.raises(YoursToFix, match="none to quantize"):
+        DynamicInt8().apply(loaded(proto), bench)
+
+
+def test_the_same_step_twice_is_refused_with_the_reason(mlp, make_bench):
+    once = DynamicInt8().apply(mlp, make_bench((64,)))
+
+    with pytest.raises(YoursToFix, match="already quantized"):
+        DynamicInt8().apply(once, make_bench((64,)))
+
+
+def test_excluded_layers_keep_their_float_weights(mlp, make_bench):
+    quantized = DynamicInt8(excluded=("second",)).apply(mlp, make_bench((64,))).proto
+
+    kinds = {tuple(tensor.dims): tensor.data_type for tensor in quantized.graph.initializer if len(tensor.dims) == 2}
+    assert kinds[(256, 10)] == onnx.TensorProto.FLOAT
+    assert kinds[(64, 256)] == onnx.TensorProto.INT8
+
+
+def test_the_border_of_the_network_is_kept(mlp, make_bench):
+    quantized = DynamicInt8().apply(mlp, make_bench((64,))).proto
+
+    assert quantized.graph.input[0] == mlp.proto.graph.input[0]
+    assert quantized.graph.output[0] == mlp.proto.graph.output[0]
