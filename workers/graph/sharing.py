@@ -77,21 +77,21 @@ def drop_unused(graph: GraphProto) -> int:
 
 def drop_remarks(proto: ModelProto) -> None:
     """Forget inferred shapes, documentation and what exporters noted on each node; the runtime infers shapes itself."""
-    proto.doc_string = ""
-    proto.graph.doc_string = ""
+    proto.ClearField("doc_string")
+    proto.graph.ClearField("doc_string")
     del proto.graph.value_info[:]
     del proto.graph.metadata_props[:]
     for node in surgery.all_nodes(proto.graph):
-        node.doc_string = ""
+        node.ClearField("doc_string")
         del node.metadata_props[:]
         for body in surgery.subgraphs(node):
-            body.doc_string = ""
+            body.ClearField("doc_string")
             del body.value_info[:]
     for tensor in proto.graph.initializer:
-        tensor.doc_string = ""
+        tensor.ClearField("doc_string")
         del tensor.metadata_props[:]
     for item in (*proto.graph.input, *proto.graph.output):
-        item.doc_string = ""
+        item.ClearField("doc_string")
 
 
 def compact_weights(graph: GraphProto) -> None:
@@ -109,8 +109,8 @@ def shorten_names(graph: GraphProto) -> None:
     borders = {item.name for item in (*graph.input, *graph.output)}
     inner = {name for node in graph.node for body in surgery.subgraphs(node) for name in _made_inside(body)}
     fresh = (name for name in _short() if name not in borders | inner)
-    made = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
-    uses = dict.fromkeys(sorted(made - borders - {""}), 0)
+    made = [*(name for node in graph.node for name in node.output), *(tensor.name for tensor in graph.initializer)]
+    uses = dict.fromkeys((name for name in made if name and name not in borders), 0)
     for node in graph.node:
         for name in surgery.reads(node) & uses.keys():
             uses[name] += 1
