@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from workers import bundle
 from workers.device import host, profile, versions
-from workers.errors import Problem
+from workers.errors import EngineError, OursToFix, Problem
 from workers.events import ArtifactStored, Event, FileHashed, Finished, Judged, Resources, StepFinished
 from workers.report import Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
@@ -157,8 +157,11 @@ class Run:
             ended = self._child(order.model_copy(update={"kind": kind}), readable)
             if ended is not None:
                 return ended
-        if self.report is not None:
-            self._keep(self.report, order)
+        try:
+            if self.report is not None:
+                self._keep(self.report, order)
+        except EngineError as error:
+            return Finished(outcome="failed", problem=error.as_problem(), peak_memory_bytes=self.peak_memory_bytes)
         return Finished(outcome="succeeded", peak_memory_bytes=self.peak_memory_bytes)
 
     def _kinds(self) -> tuple[str, ...]:
@@ -295,6 +298,8 @@ class Run:
         if self.ticket.recipe is not None:
             files["recipe.yaml"] = out / "recipe.yaml"
             files["recipe.yaml"].write_text(self.ticket.recipe.as_yaml())
+        for path in files.values():
+            _see_it_is_the_childs_own(path, self.work)
         blobs = [self.foreman.store.keep(path, name=name) for name, path in files.items()]
         files["manifest.json"] = bundle.write_manifest(
             out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract()
@@ -309,6 +314,21 @@ class Run:
         if self.ticket.contract is not None:
             return self.ticket.contract.model_dump(mode="json")
         return dict(json.loads((self.work / "out" / CONTRACT_FILE).read_text()))
+
+
+def _see_it_is_the_childs_own(path: Path, work: Path) -> None:
+    """A link out of the folder would make the parent store what the child may not read.
+
+    Raises:
+        OursToFix: if the path leads anywhere else, or to no plain file.
+    """
+    expected = work.resolve() / path.relative_to(work)
+    if path.resolve() != expected or not path.is_file():
+        raise OursToFix(
+            f"Expected {path.name} to be a plain file of the job's own, found a link or nothing.",
+            hint="Run the job again; if it stays, report the model.",
+            code="artifact.not-a-file",
+        )
 
 
 def sha256(path: Path) -> str:
