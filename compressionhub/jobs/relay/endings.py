@@ -106,7 +106,7 @@ def _lost_too_often(reason: str) -> Problem:
 
 
 def _hand_over(job: Job) -> None:
-    """Give what an inspection or a trial found to the library."""
+    """Give what the job found out about a file to the library."""
     found, hashes = job.found or {}, job.hashes
     if job.kind == Kind.INSPECT and job.model_version is not None:
         library.record_model_inspection(
@@ -118,3 +118,6 @@ def _hand_over(job: Job) -> None:
         library.record_dataset_inspection(dataset=job.dataset, facts=facts, sha256=hashes.get("data", ""))
     elif job.kind == Kind.TRY and job.model_version is not None and job.dataset is not None:
         library.record_trial(version=job.model_version, dataset=job.dataset, tried=Tried.model_validate(found))
+    elif job.report_value is not None and job.model_version is not None and job.dataset is not None:
+        measured, device = job.report_value.baseline, job.report_value.environment.device
+        library.record_measurement(version=job.model_version, measured=measured, dataset=job.dataset, device=device)
