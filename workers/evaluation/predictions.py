@@ -10,7 +10,7 @@ import numpy as np
 
 from workers.contract import Contract, Task
 from workers.errors import OursToFix, YoursToFix
-from workers.evaluation.sessions import Feed, concatenated, feeds_for, fixed_batch, run
+from workers.evaluation.sessions import Feed, feeds_for, fixed_batch, run
 from workers.facts import Role
 from workers.metric import for_contract
 from workers.model import Progress
@@ -99,15 +99,16 @@ class _Answerer:
         return np.concatenate(parts)
 
     def _whole(self, inputs: Feed, rows: int) -> np.ndarray:
-        answer = concatenated(
-            [first_output(run(self.session, feed)) for feed in feeds_for(self.session, inputs, rows)], rows
-        )
-        if len(answer) != rows:
+        feeds = feeds_for(self.session, inputs, rows)
+        answer = np.concatenate([first_output(run(self.session, feed)) for feed in feeds])
+        asked = len(feeds) * (fixed_batch(self.session) or rows)
+        if len(answer) != asked:
             raise YoursToFix(
-                f"Expected one answer for each of {rows} samples, found an output of shape {answer.shape}.",
-                hint="Export the network with the batch axis first in its first output.", code="model.output-shape",
-            )  # fmt: skip
-        return answer
+                f"Expected one answer for each of {asked} samples, found an output with {len(answer)} rows.",
+                hint="Export the network with the batch axis first in its first output.",
+                code="model.output-shape",
+            )
+        return answer[:rows]  # without the rows that only filled the last piece up
 
 
 def first_output(outputs: list[np.ndarray]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,8 +130,3 @@ def tile(sample: Feed, rows: int) -> Feed:
         name: np.repeat(array, rows, axis=0) if array.ndim and array.shape[0] == 1 else array
         for name, array in sample.items()
     }  # fmt: skip
-
-
-def concatenated(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:
-    """Join the outputs of the pieces of one batch and drop the rows that only filled the last piece up."""
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts))[:rows]
