@@ -211,7 +211,7 @@ def reset_password(*, membership: Membership, by: User) -> str:
     require(by, Verb.MANAGE_MEMBERS, membership.team)
     _require_not_above(by, membership.team, membership.role)
     user = membership.user
-    if user.is_superuser and user != by or user.memberships.exclude(team=membership.team).exists():
+    if (user.is_superuser and user != by) or user.memberships.exclude(team=membership.team).exists():
         raise NotAllowed(f"{user} belongs to more than this team.", hint="Ask the person who runs this hub.")
     password = _random_password()
     user.set_password(password)

@@ -10,11 +10,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from compressionhub.accounts.models import Membership, Team, User
+from compressionhub.library import partial
 from compressionhub.library.values import Value
 from workers.contract import Contract
 from workers.errors import Problem
 from workers.events import Tried
 from workers.facts import DatasetFacts, ModelFacts
+from workers.report import Measured
 from workers.ticket import Blob, DataOptions
 
 
@@ -133,7 +135,13 @@ class ModelVersion(StoredFile):
     trial_asked_at = models.DateTimeField(null=True, blank=True)
     trial_problem_json = models.JSONField(null=True, blank=True)
 
+    measured_json = models.JSONField(null=True, blank=True)
+    measured_on = models.ForeignKey("Dataset", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    measured_device = models.CharField(max_length=200, blank=True)
+    measured_at = models.DateTimeField(null=True, blank=True)
+
     facts = Value(ModelFacts, "facts_json")
+    measured = Value(Measured, "measured_json")
     contract = Value(Contract, "contract_json")
     tried = Value(Tried, "tried_json")
     trial_problem = Value(Problem, "trial_problem_json")
@@ -214,7 +222,7 @@ class UploadQuerySet(models.QuerySet["Upload"]):
 
 
 class Upload(models.Model):
-    """A file on its way in. How much of it lies on disk is asked of the disk, so that a crash cannot make the two disagree."""
+    """A file on its way in. How much of it has arrived is asked of the disk: a crash cannot make the two disagree."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="uploads")
@@ -240,3 +248,8 @@ class Upload(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("library:upload", args=[self.pk])
+
+    @property
+    def arrived_bytes(self) -> int:
+        """How much of it lies on disk."""
+        return partial.length(self.pk)

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from compressionhub.errors import HubError, Invalid, WrongState
 from compressionhub.library.store import arriving
 
 PIECE_BYTES = 1 << 20
+ORPHAN_SECONDS = 24 * 3600
 
 
 class Locked(HubError):
@@ -73,6 +75,13 @@ def discard(upload: UUID) -> None:
     path_of(upload).unlink(missing_ok=True)
 
 
+def sweep(known: set[str]) -> None:
+    """Remove files of uploads that no row knows, a day after their last byte."""
+    for path in arriving().iterdir():
+        if path.name not in known and time.time() - path.stat().st_mtime > ORPHAN_SECONDS:
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def alone(upload: UUID) -> Iterator[FileIO]:
     """The file, open for appending, while no other request may write to it.
@@ -124,7 +133,10 @@ def append(file: FileIO, body: Body, *, offset: int, most: int, checksum: Checks
             if file.tell() + len(piece) > most:
                 file.truncate(offset)
                 raise Invalid(
-                    f"Expected at most {most} bytes, found more.", hint="Start a new upload.", code="upload.too-long"
+                    f"Expected at most {most} bytes, found more.",
+                    hint="Start a new upload.",
+                    code="upload.too-long",
+                    status=413,
                 )
             if seen:
                 seen.update(piece)

@@ -3,6 +3,7 @@
 from compressionhub.library.actions.contract import confirm_contract, edit_contract, try_contract
 from compressionhub.library.actions.inspection import (
     record_dataset_inspection,
+    record_measurement,
     record_model_inspection,
     record_rejection,
     record_trial,
@@ -28,6 +29,7 @@ __all__ = [
     "edit_contract",
     "finish_upload",
     "record_dataset_inspection",
+    "record_measurement",
     "record_model_inspection",
     "record_rejection",
     "record_trial",

@@ -13,6 +13,7 @@ from workers.contract import Contract
 from workers.errors import Problem
 from workers.events import Tried
 from workers.facts import DatasetFacts, ModelFacts
+from workers.report import Measured
 
 Item = TypeVar("Item", ModelVersion, Dataset)
 
@@ -67,3 +68,15 @@ def record_trial_failure(*, version: ModelVersion, problem: Problem) -> None:
     version.trial_problem, version.trial_asked_at = problem, None
     version.save(update_fields=["trial_problem_json", "trial_asked_at"])
     audit(None, "contract.try-failed", version, version.team, code=problem.code)
+
+
+@transaction.atomic
+def record_measurement(*, version: ModelVersion, measured: Measured, dataset: Dataset, device: str) -> None:
+    """Write what a job measured on the untouched network: its task metrics on test data and its latency.
+
+    Args:
+        device: the title of the device profile it was measured on.
+    """
+    version.measured, version.measured_on, version.measured_device = measured, dataset, device[:200]
+    version.measured_at = timezone.now()
+    version.save(update_fields=["measured_json", "measured_on", "measured_device", "measured_at"])

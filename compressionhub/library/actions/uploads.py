@@ -123,7 +123,8 @@ def finish_upload(*, upload: Upload) -> ModelVersion | Dataset | None:
     try:
         return _record_arrival(upload, blob)
     except BaseException:
-        store().path(blob.key).rename(path)  # as before, so that the sender can try again
+        back = store().path(blob.key).rename(path)  # as before, so that the sender can try again
+        back.chmod(0o600)
         raise
 
 
@@ -150,6 +151,7 @@ def sweep_uploads() -> int:
     expired = list(Upload.objects.expired())
     for upload in expired:
         _drop(upload, None)
+    partial.sweep({key.hex for key in Upload.objects.values_list("pk", flat=True)})
     return len(expired)
 
 
