@@ -6,9 +6,20 @@ does not need and serves one order. What this protects against, and what each ho
 
 from workers.sandbox.child import Child
 from workers.sandbox.confinement import confine, level
-from workers.sandbox.inside import child_main
+from workers.sandbox.inside import child_main, describe
 from workers.sandbox.nursery import Nursery
 from workers.sandbox.outcome import Outcome
 from workers.sandbox.wire import AloneOver, AloneWanted, Tick
 
-__all__ = ["AloneOver", "AloneWanted", "Child", "Nursery", "Outcome", "Tick", "child_main", "confine", "level"]
+__all__ = [
+    "AloneOver",
+    "AloneWanted",
+    "Child",
+    "Nursery",
+    "Outcome",
+    "Tick",
+    "child_main",
+    "confine",
+    "describe",
+    "level",
+]

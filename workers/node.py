@@ -1,0 +1,197 @@
+"""Which host this worker is: its name, its room for jobs, what it can do, and its own folders."""
+
+import argparse
+import contextlib
+import fcntl
+import importlib.util
+import os
+import re
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from workers.device import host, versions
+from workers.errors import YoursToFix
+from workers.facts import NodeFacts
+from workers.sandbox import level
+from workers.ticket import GIB
+
+QUEUES = ("cpu", "gpu", "edge")
+MEMORY_PER_JOB = 4 * GIB
+CACHE_BYTES = 20 * GIB
+GPUS = Path("/proc/driver/nvidia/gpus")
+SCRATCH_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is told by its environment and its command line."""
+
+    redis_url: str
+    store: Path
+    cache: Path
+    cache_bytes: int
+    node: str
+    queues: tuple[str, ...]
+    slots: int
+    threads: int
+
+    @property
+    def scratch(self) -> Path:
+        """Beside the cache, so that it lies on the same disk as the store and inputs can be linked."""
+        return self.cache.parent / "scratch"
+
+
+def settings(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read ``--queues`` and ``--slots`` and the variables of a worker.
+
+    Raises:
+        YoursToFix: if one is missing or makes no sense.
+    """
+    options = _parser().parse_args(argv)
+    if not environment.get("REDIS_URL"):
+        raise YoursToFix(
+            "Expected the address of the hub's Redis or Valkey in REDIS_URL, found none.",
+            hint="Set it to redis://:password@host:6379/0; where 'up' runs, it stands in var/valkey/url.",
+            code="worker.no-broker",
+        )
+    store = Path(environment.get("HUB_STORE") or "var/store").resolve()
+    slots = _number(options.slots or environment.get("HUB_SLOTS"), "HUB_SLOTS") or usual_slots()
+    return Settings(
+        redis_url=environment["REDIS_URL"],
+        store=store,
+        cache=Path(environment.get("HUB_CACHE") or store.parent / "steps").resolve(),
+        cache_bytes=_number(environment.get("HUB_STEP_CACHE_BYTES"), "HUB_STEP_CACHE_BYTES") or CACHE_BYTES,
+        node=environment.get("HUB_NODE", ""),
+        queues=_queues(options.queues or environment.get("HUB_QUEUES") or ""),
+        slots=slots,
+        threads=max(1, host().cores // slots),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workers work", description="Take jobs from the hub's queues.")
+    parser.add_argument("--queues", help="which queues to serve, for example: cpu,edge")
+    parser.add_argument("--slots", help="how many jobs at once; by default what memory and cores allow")
+    return parser
+
+
+def _number(text: str | None, name: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdigit() or not int(text):
+        raise YoursToFix(
+            f"Expected a whole number above zero in {name}, found {text!r}.",
+            hint="Leave it out for the default.",
+            code="worker.bad-setting",
+        )
+    return int(text)
+
+
+def _queues(text: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(name for name in re.split(r"[,\s]+", text) if name))
+    unknown = set(named) - set(QUEUES)
+    if unknown:
+        raise YoursToFix(
+            f"Expected queues among {', '.join(QUEUES)}, found {', '.join(sorted(unknown))}.",
+            hint="For example: --queues cpu,edge",
+            code="worker.bad-setting",
+        )
+    usual = ("cpu", "gpu") if gpu() else ("cpu",)
+    return named or usual
+
+
+def usual_slots() -> int:
+    """Two cores and four GiB for each job."""
+    return max(1, min(host().cores // 2, host().memory_bytes // MEMORY_PER_JOB))
+
+
+def gpu() -> str:
+    """The name of the first CUDA device, empty if there is none."""
+    for path in sorted(GPUS.glob("*/information")):
+        with contextlib.suppress(OSError):
+            found = re.search(r"^Model:\s*(.+)$", path.read_text(), re.MULTILINE)
+            return found[1].strip() if found else "CUDA device"
+    return ""
+
+
+def facts(node: str, chosen: Settings) -> NodeFacts:
+    """What this host is and can do, for the Fleet page and for routing."""
+    device = host()
+    return NodeFacts(
+        name=node,
+        queues=chosen.queues,
+        slots=chosen.slots,
+        cores=device.cores,
+        memory_bytes=device.memory_bytes,
+        device=device.key,
+        isa=device.isa,
+        cpu=device.title.removeprefix("This host, ").removesuffix(", 1 thread"),
+        gpu=gpu(),
+        abilities=_abilities(),
+        versions=versions(),
+        sandbox=level(),
+    )
+
+
+def _abilities() -> tuple[str, ...]:
+    libraries = {"onnxruntime": "onnxruntime", "torch": "torch", "transformers": "transformers"}
+    found = [ability for ability, module in libraries.items() if importlib.util.find_spec(module)]
+    return (*found, "cuda") if gpu() else tuple(found)
+
+
+class Claim:
+    """A name or a folder that belongs to this process until it ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = path.open("a")
+
+    def take(self) -> bool:
+        """Whether it is ours now."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            return False
+        return True
+
+
+def claim_name(chosen: Settings) -> tuple[str, Claim]:
+    """This worker's name on the Fleet page: what it was told, else the host's, numbered where several run.
+
+    Raises:
+        YoursToFix: if another worker of this host already uses the name it was told.
+    """
+    names = [chosen.node] if chosen.node else [_host_name(), *(f"{_host_name()}-{number}" for number in range(2, 100))]
+    for name in names:
+        claim = Claim(chosen.scratch / "names" / re.sub(r"[^\w.-]", "_", name))
+        if claim.take():
+            return name, claim
+    raise YoursToFix(
+        f"Expected a name of its own in HUB_NODE, found {names[0]!r}, which another worker on this host uses.",
+        hint="Choose another name, or leave it out.",
+        code="worker.name-taken",
+    )
+
+
+def _host_name() -> str:
+    return socket.gethostname().split(".")[0] or "worker"
+
+
+def own_folder(chosen: Settings) -> tuple[Path, Claim]:
+    """A scratch folder for this process; those of workers that are gone are removed."""
+    jobs = chosen.scratch / "jobs"
+    jobs.mkdir(parents=True, exist_ok=True)
+    for path in jobs.iterdir():
+        if path.is_dir() and Claim(path / SCRATCH_LOCK).take():
+            shutil.rmtree(path, ignore_errors=True)
+    folder = jobs / uuid4().hex
+    claim = Claim(folder / SCRATCH_LOCK)
+    claim.take()
+    os.chmod(folder, 0o700)
+    return folder, claim
