@@ -254,7 +254,7 @@ def payload(event: Any) -> dict[str, Any]:
 def apply_beat(beat: Beat, at: datetime) -> None:
     """Write that a node lives, what it can do, and which runs it holds."""
     node = Node.objects.select_for_update().filter(name=beat.node).first() or Node(name=beat.node, first_beat_at=at)
-    if node.last_beat_at is not None and at <= node.last_beat_at:
+    if node.last_beat_at is not None and at < node.last_beat_at:
         return
     node.previous_runs = node.runs if node.start == beat.start else []
     node.start, node.facts, node.leaving, node.last_beat_at = beat.start, beat.facts.model_dump(mode="json"), beat.leaving, at
