@@ -138,7 +138,7 @@ class Site:
             (self.data / "run" / "demo-wanted").touch()
 
     def _start_web(self, taken: socket.socket) -> None:
-        command = [sys.executable, "-m", "compressionhub.site.serve", str(taken.fileno())]
+        command = [sys.executable, "-m", "compressionhub.site.serve", "--fd", str(taken.fileno())]
         self.supervisor.add(Program("web", command, self.env, rank=2, pass_fds=(taken.fileno(),)))
 
     def _until_healthy(self) -> None:
