@@ -34,21 +34,16 @@ log = logging.getLogger(__name__)
 TASK = "workers.run_ticket"
 # Without a bound a cut cable blocks for ever; redis-py's own default is shorter than some of our reads.
 STREAM_SECONDS = 10.0
-WISH_SECONDS = 0.5
-WISH_PAUSE_SECONDS = 2.0
+WISH_SECONDS = 1.0
+WISH_PAUSE_SECONDS = 1.0
 FLUSH_SECONDS = 3.0
 LEAVE_WITHIN_SECONDS = 6.0
 
 
-def client(url: str, *, seconds: float) -> "redis.Redis[bytes]":
+def client(url: str, *, seconds: float) -> redis.Redis:
     """A connection that fails after ``seconds`` instead of trying again by itself: the callers know better."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-    )
+    bounds = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "health_check_interval": 30}
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **bounds)
 
 
 def celery_app(url: str) -> Celery:
@@ -76,7 +71,7 @@ def celery_app(url: str) -> Celery:
 class Wishes:
     """Reads the keys that say a run should stop. A server that is away wishes nothing."""
 
-    def __init__(self, redis_client: "redis.Redis[bytes]") -> None:
+    def __init__(self, redis_client: redis.Redis) -> None:
         self._redis = redis_client
         self._not_before = 0.0
 
@@ -92,9 +87,13 @@ class Wishes:
 
 
 class Worker:
-    """This process: its foreman, its voice, and the runs it holds."""
+    """This process: its foreman, its voice, and the runs it holds.
 
-    def __init__(self, chosen: node.Settings) -> None:
+    Args:
+        nursery: where children come from; by default such that do the engine's work.
+    """
+
+    def __init__(self, chosen: node.Settings, *, nursery: Nursery | None = None) -> None:
         self.settings = chosen
         self.name, self._name_claim = node.claim_name(chosen)
         self._folder, self._folder_claim = node.own_folder(chosen)
@@ -106,7 +105,7 @@ class Worker:
         self._leaving = threading.Event()
         self._left = threading.Event()
         self.outbox = Outbox(self._add, self._beat)
-        self.nursery = Nursery()
+        self.nursery = nursery or Nursery()
         self.foreman = Foreman(
             store=FolderStore(chosen.store),
             cache=StepCache(chosen.cache, limit_bytes=chosen.cache_bytes),

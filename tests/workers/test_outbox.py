@@ -11,8 +11,9 @@ from workers.events import Beat, Envelope, Event, Log, Message, Progress, StepFi
 from workers.facts import NodeFacts, SandboxFacts
 from workers.outbox import Outbox, RunVoice
 
+SANDBOX = SandboxFacts(level="minimal")
 FACTS = NodeFacts(
-    name="n", queues=("cpu",), slots=1, cores=2, memory_bytes=1, device=host().key, sandbox=SandboxFacts(level="minimal")
+    name="n", queues=("cpu",), slots=1, cores=2, memory_bytes=1, device=host().key, sandbox=SANDBOX
 )  # fmt: skip
 
 
