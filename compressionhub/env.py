@@ -169,6 +169,26 @@ METRICS_TOKEN = Variable(
     "Bearer token with which `/metrics` may be read from elsewhere.",
 )
 
+# Read by the workers themselves, who cannot import this module; named here to be documented with the others.
+STEP_CACHE = Variable(
+    "HUB_CACHE",
+    _folder,
+    lambda: STORE.read().parent / "steps",
+    "`steps` beside the store",
+    "Finished steps kept for reuse, on each worker host.",
+)
+SLOTS = Variable("HUB_SLOTS", int, lambda: 0, "two cores and 4 GiB a job", "How many jobs a worker does at once.")
+QUEUES = Variable(
+    "HUB_QUEUES", _names, lambda: (), "cpu, and gpu where there is one", "Which queues a worker serves: cpu, gpu, edge."
+)
+NODE = Variable(
+    "HUB_NODE",
+    _text,
+    lambda: "",
+    "the host's name",
+    "What a worker is called on the Fleet page; needed where two share a host.",
+)
+
 VARIABLES: tuple[Variable[object], ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Variable)
 )
