@@ -100,8 +100,9 @@ def check_members(archive: zipfile.ZipFile, *, packed_bytes: int, ratio_counts_f
         if folded in seen:
             raise BadArchive(
                 f"Expected names that differ on every system, found {seen[folded]!r} and {member.filename!r}.",
-                hint="Rename one of them.", code="archive.names-collide",
-            )  # fmt: skip
+                hint="Rename one of them.",
+                code="archive.names-collide",
+            )
         seen[folded] = member.filename
     total = sum(member.file_size for member in members)
     if total > MOST_BYTES:
@@ -159,18 +160,23 @@ def _check_kind(member: zipfile.ZipInfo) -> None:
 def _check_ratio(name: str, size: int, packed: int, counts_from_bytes: int) -> None:
     if size > counts_from_bytes and size > HIGHEST_RATIO * max(packed, 1):
         raise BadArchive(
-            f"Expected a compression ratio of at most {HIGHEST_RATIO}, found {size / max(packed, 1):,.0f} for {name!r}.",
-            hint="Store it without compression (zip -0, numpy.savez) and upload again.", code="archive.bomb",
-        )  # fmt: skip
+            f"Expected a compression ratio of at most {HIGHEST_RATIO},"
+            f" found {size / max(packed, 1):,.0f} for {name!r}.",
+            hint="Store it without compression (zip -0, numpy.savez) and upload again.",
+            code="archive.bomb",
+        )
 
 
 def files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The members that are files, without the litter macOS and Windows add."""
     litter = {".DS_Store", "Thumbs.db", "desktop.ini"}
     return [
-        member for member in archive.infolist()
-        if not member.is_dir() and not member.filename.startswith("__MACOSX/") and PurePosixPath(member.filename).name not in litter
-    ]  # fmt: skip
+        member
+        for member in archive.infolist()
+        if not member.is_dir()
+        and not member.filename.startswith("__MACOSX/")
+        and PurePosixPath(member.filename).name not in litter
+    ]
 
 
 def read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

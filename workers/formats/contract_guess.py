@@ -52,9 +52,17 @@ def _input(proto: onnx.ModelProto, tensor: TensorFacts, data: DatasetFacts | Non
     channels = _channels(shape, layout)
     mean, std = _mean_and_std(proto, tensor, shape, layout)
     return InputSpec(
-        name=tensor.name, dtype=tensor.dtype, shape=shape, layout=layout, channels=channels, resize=_resize(shape, layout),
-        scale=_scale(tensor, layout, data, given), mean=mean, std=std, columns=_columns(shape, data),
-    )  # fmt: skip
+        name=tensor.name,
+        dtype=tensor.dtype,
+        shape=shape,
+        layout=layout,
+        channels=channels,
+        resize=_resize(shape, layout),
+        scale=_scale(tensor, layout, data, given),
+        mean=mean,
+        std=std,
+        columns=_columns(shape, data),
+    )
 
 
 def _given(tensor: TensorFacts, data: DatasetFacts | None) -> TensorFacts | None:

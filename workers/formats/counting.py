@@ -19,9 +19,18 @@ RAW_DEFLATE = -15
 WHOLE_BELOW_BYTES = 1 << 30
 MOST_LAYERS = 5000
 QUANTIZED_OPS = frozenset(NOT_LEARNED) & {
-    "QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "QGemm",
-    "MatMulNBits", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "DynamicQuantizeLSTM",
-}  # fmt: skip
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "QGemm",
+    "MatMulNBits",
+    "DynamicQuantizeMatMul",
+    "MatMulIntegerToFloat",
+    "DynamicQuantizeLSTM",
+}
 
 
 def facts(proto: onnx.ModelProto, *, size_bytes: int | None = None, external_data: bool = False) -> ModelFacts:
@@ -45,12 +54,21 @@ def facts(proto: onnx.ModelProto, *, size_bytes: int | None = None, external_dat
         layers = [layer.model_copy(update={"macs": layer.macs // batch}) for layer in layers]
     ops = Counter(node.op_type for node in all_nodes(proto.graph.node))
     return ModelFacts(
-        size_bytes=serialized if size_bytes is None else size_bytes, zip_bytes=zipped, params=counted, macs=sum(layer.macs for layer in layers),
+        size_bytes=serialized if size_bytes is None else size_bytes,
+        zip_bytes=zipped,
+        params=counted,
+        macs=sum(layer.macs for layer in layers),
         opset=next((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), 0),
-        producer=f"{proto.producer_name} {proto.producer_version}".strip(), inputs=inputs(proto), outputs=_borders(proto.graph.output),
-        layers=tuple(layers[:MOST_LAYERS]), op_counts=dict(sorted(ops.items())), weight_bytes=weight_bytes_by_type(proto),
-        external_data=external_data, quantized=bool(QUANTIZED_OPS & set(ops)), warnings=(*shaped.warnings, *warnings),
-    )  # fmt: skip
+        producer=f"{proto.producer_name} {proto.producer_version}".strip(),
+        inputs=inputs(proto),
+        outputs=_borders(proto.graph.output),
+        layers=tuple(layers[:MOST_LAYERS]),
+        op_counts=dict(sorted(ops.items())),
+        weight_bytes=weight_bytes_by_type(proto),
+        external_data=external_data,
+        quantized=bool(QUANTIZED_OPS & set(ops)),
+        warnings=(*shaped.warnings, *warnings),
+    )
 
 
 def inputs(proto: onnx.ModelProto) -> tuple[TensorFacts, ...]:
@@ -62,11 +80,15 @@ def inputs(proto: onnx.ModelProto) -> tuple[TensorFacts, ...]:
 def _borders(values: Iterable[onnx.ValueInfoProto]) -> tuple[TensorFacts, ...]:
     return tuple(
         TensorFacts(
-            name=item.name, dtype=type_name(item.type.tensor_type.elem_type),
-            shape=tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or -1 for dim in item.type.tensor_type.shape.dim),
+            name=item.name,
+            dtype=type_name(item.type.tensor_type.elem_type),
+            shape=tuple(
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or -1
+                for dim in item.type.tensor_type.shape.dim
+            ),
         )
         for item in values
-    )  # fmt: skip
+    )
 
 
 def type_name(elem_type: int) -> str:

@@ -191,7 +191,7 @@ def _check_location(tensor: str, name: str) -> None:
             f"Expected the weights {tensor!r} in a file beside the network, found the location {name[:80]!r}.",
             hint="Export with onnx.save_model(model, path, save_as_external_data=True, location='weights.bin').",
             code="model.external-data-outside",
-        )  # fmt: skip
+        )
 
 
 def _number(tensor: str, key: str, text: str) -> int:
@@ -209,8 +209,9 @@ def _existing_size(tensor: onnx.TensorProto, name: str, beside: Beside) -> int:
     if size is None:
         raise BadExternalData(
             f"Expected the file {name!r} beside the network, which keeps its weights there; found none.",
-            hint=f"Upload a zip with both: the .onnx file and {name}.", code="model.external-data-missing",
-        )  # fmt: skip
+            hint=f"Upload a zip with both: the .onnx file and {name}.",
+            code="model.external-data-missing",
+        )
     return size
 
 
@@ -233,24 +234,45 @@ def _checked_length(tensor: onnx.TensorProto, name: str, offset: int, length: in
     needed = announced_bytes(tensor)
     if length is not None and length != needed:
         raise BadExternalData(
-            f"Expected {needed:,} bytes for {tensor.name!r} with dims {list(tensor.dims)}, found the length {length:,}.",
+            f"Expected {needed:,} bytes for {tensor.name!r} with dims {list(tensor.dims)},"
+            f" found the length {length:,}.",
             hint="Export the network again.",
             code="model.external-data-length",
         )
     if offset + needed > size:
         raise BadExternalData(
             f"Expected {name!r} to reach byte {offset + needed:,} for {tensor.name!r}, found {size:,} bytes.",
-            hint="The data file belongs to another network or was cut short: upload both again.", code="model.external-data-length",
-        )  # fmt: skip
+            hint="The data file belongs to another network or was cut short: upload both again.",
+            code="model.external-data-length",
+        )
     return needed
 
 
 _T = onnx.TensorProto
 BITS: dict[int, int] = {
-    _T.FLOAT: 32, _T.DOUBLE: 64, _T.FLOAT16: 16, _T.BFLOAT16: 16, _T.INT8: 8, _T.UINT8: 8, _T.INT16: 16, _T.UINT16: 16,
-    _T.INT32: 32, _T.UINT32: 32, _T.INT64: 64, _T.UINT64: 64, _T.BOOL: 8, _T.COMPLEX64: 64, _T.COMPLEX128: 128,
-    _T.INT4: 4, _T.UINT4: 4, _T.FLOAT4E2M1: 4, _T.FLOAT8E4M3FN: 8, _T.FLOAT8E4M3FNUZ: 8, _T.FLOAT8E5M2: 8, _T.FLOAT8E5M2FNUZ: 8,
-}  # fmt: skip
+    _T.FLOAT: 32,
+    _T.DOUBLE: 64,
+    _T.FLOAT16: 16,
+    _T.BFLOAT16: 16,
+    _T.INT8: 8,
+    _T.UINT8: 8,
+    _T.INT16: 16,
+    _T.UINT16: 16,
+    _T.INT32: 32,
+    _T.UINT32: 32,
+    _T.INT64: 64,
+    _T.UINT64: 64,
+    _T.BOOL: 8,
+    _T.COMPLEX64: 64,
+    _T.COMPLEX128: 128,
+    _T.INT4: 4,
+    _T.UINT4: 4,
+    _T.FLOAT4E2M1: 4,
+    _T.FLOAT8E4M3FN: 8,
+    _T.FLOAT8E4M3FNUZ: 8,
+    _T.FLOAT8E5M2: 8,
+    _T.FLOAT8E5M2FNUZ: 8,
+}
 for _name, _bits in (("FLOAT8E8M0", 8), ("UINT2", 2), ("INT2", 2)):
     if hasattr(_T, _name):
         BITS[getattr(_T, _name)] = _bits

@@ -50,14 +50,28 @@ def read(path: Path) -> Read:
     if file.stat().st_size > MOST_FILE_BYTES:
         raise BadModel(
             f"Expected a file below 2 GiB, found {file.stat().st_size:,} bytes.",
-            hint="Save large networks with external data, and upload a zip with both files.", code="model.too-large",
-        )  # fmt: skip
+            hint="Save large networks with external data, and upload a zip with both files.",
+            code="model.too-large",
+        )
     return _complete(file.read_bytes(), external.FolderBeside(file.parent))
 
 
 def load(path: Path) -> onnx.ModelProto:
     """Load a network with all its weights. See ``read``."""
     return read(path).proto
+
+
+def as_file(path: Path, folder: Path) -> Path:
+    """The network as a .onnx file that ONNX Runtime can open: ``path`` itself, or what ``folder`` gets written.
+
+    Raises:
+        YoursToFix: as ``read`` does.
+    """
+    if sniff(path) == "onnx":
+        return path
+    plain = folder / "model.onnx"
+    save(load(path), plain)
+    return plain
 
 
 def _complete(data: bytes, beside: external.Beside) -> Read:

@@ -87,7 +87,7 @@ def _fix_free_axes(graph: onnx.GraphProto, stored: set[str]) -> list[str]:
             dim.dim_value = 1 if is_batch else FREE_PICTURE_AXIS if len(dims) == 4 else FREE_AXIS
             if not is_batch:
                 said.append(
-                    f"Axis {axis} of {item.name!r} is free; multiplications are counted for a length of {dim.dim_value}."
+                    f"Axis {axis} of {item.name!r} is free; multiplications are counted for length {dim.dim_value}."
                 )
     return said
 

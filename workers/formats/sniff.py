@@ -131,8 +131,9 @@ def only_model(names: list[str], *, where: str) -> str:
     found = f"{len(models)}: {', '.join(models[:3])}" if models else f"none among {len(names)} files"
     raise BadModel(
         f"Expected one .onnx file in {where}, found {found}.",
-        hint="Upload a zip with one .onnx file and the data files it names.", code="model.not-one-onnx",
-    )  # fmt: skip
+        hint="Upload a zip with one .onnx file and the data files it names.",
+        code="model.not-one-onnx",
+    )
 
 
 def _no_pickles(opened: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
@@ -168,8 +169,9 @@ def _is_onnx(path: Path) -> bool:
         if IR_VERSION in seen and file.tell() > size:
             raise BadModel(
                 f"Expected at least {file.tell():,} bytes, found a file of {size:,}.",
-                hint="The upload was cut short: upload it again.", code="model.cut-short",
-            )  # fmt: skip
+                hint="The upload was cut short: upload it again.",
+                code="model.cut-short",
+            )
     return GRAPH in seen
 
 

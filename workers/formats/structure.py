@@ -45,15 +45,17 @@ def _check_versions(proto: onnx.ModelProto) -> None:
     if not OLDEST_IR <= proto.ir_version <= NEWEST_IR:
         raise BadStructure(
             f"Expected ONNX file version {OLDEST_IR} to {NEWEST_IR}, found {proto.ir_version}.",
-            hint="Export again with a current version of onnx.", code="model.version",
-        )  # fmt: skip
+            hint="Export again with a current version of onnx.",
+            code="model.version",
+        )
     opsets = {item.domain: item.version for item in proto.opset_import}
     version = opsets.get("", opsets.get("ai.onnx", 0))
     if not OLDEST_OPSET <= version <= NEWEST_OPSET:
         raise BadStructure(
             f"Expected operator set {OLDEST_OPSET} to {NEWEST_OPSET}, found {version or 'none'}.",
-            hint="Export with torch.onnx.export(..., opset_version=17).", code="model.version",
-        )  # fmt: skip
+            hint="Export with torch.onnx.export(..., opset_version=17).",
+            code="model.version",
+        )
     if not proto.graph.output:
         raise BadStructure(
             "Expected a graph with at least one output, found none.",
@@ -84,8 +86,9 @@ def _check_counts(proto: onnx.ModelProto) -> None:
     if max(nodes, initializers) > MOST_NODES:
         raise BadStructure(
             f"Expected at most {MOST_NODES:,} nodes and weights, found {nodes:,} nodes and {initializers:,} weights.",
-            hint="Export without unrolling loops.", code="model.too-many-nodes",
-        )  # fmt: skip
+            hint="Export without unrolling loops.",
+            code="model.too-many-nodes",
+        )
 
 
 def _key(node: onnx.NodeProto) -> tuple[str, str, str]:
@@ -135,8 +138,9 @@ def _check_operators(proto: onnx.ModelProto) -> None:
         if node.domain not in DOMAINS and (node.domain, node.op_type) not in own:
             raise BadStructure(
                 f"Expected operators that ONNX Runtime knows, found {node.op_type!r} of the domain {node.domain!r}.",
-                hint="Custom operator libraries are not loaded: export with standard operators.", code="model.custom-operator",
-            )  # fmt: skip
+                hint="Custom operator libraries are not loaded: export with standard operators.",
+                code="model.custom-operator",
+            )
 
 
 def _check_names(proto: onnx.ModelProto) -> None:
@@ -175,7 +179,8 @@ def check_tensor(tensor: onnx.TensorProto) -> None:
     found, expected = _present(tensor)
     if found != expected:
         raise BadStructure(
-            f"Expected {expected:,} values or bytes for {tensor.name!r} with dims {list(tensor.dims)}, found {found:,}.",
+            f"Expected {expected:,} values or bytes for {tensor.name!r} with dims {list(tensor.dims)},"
+            f" found {found:,}.",
             hint="Export the network again.",
             code="model.tensor-size",
         )

@@ -1,0 +1,102 @@
+"""Open datasets, give their rows roles, and feed them as an input contract says. Runs inside the sandbox."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workers.contract import Contract
+from workers.datasets import labels as label_rules
+from workers.datasets import overlap
+from workers.datasets.opened import OpenedData
+from workers.datasets.pictures import picture
+from workers.datasets.raw import Array, Raw, check_finite
+from workers.datasets.recognise import open_raw
+from workers.datasets.split import Split, split
+from workers.facts import DatasetFacts, Role, RoleFacts, TargetFacts, TensorFacts
+
+if TYPE_CHECKING:
+    from workers.ticket import DataOptions
+
+__all__ = ["inspect", "open_data", "picture"]
+
+MOST_CLASSES_COUNTED = 1000
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A dataset with settled labels and roles."""
+
+    raw: Raw
+    target: TargetFacts
+    labels: Array | None
+    division: Split
+    overlaps: dict[Role, int]
+    warnings: tuple[str, ...]
+
+
+def inspect(path: Path, *, options: "DataOptions") -> DatasetFacts:
+    """Look through a whole dataset: every value, every picture's header, every row's double.
+
+    Raises:
+        YoursToFix: with what was expected, what was found and what would help.
+    """
+    raw = open_raw(path, target=options.target, thorough=True)
+    check_finite(raw)
+    return _facts(_divide(raw, None, options, seed=0))
+
+
+def open_data(path: Path, *, options: "DataOptions", contract: Contract, seed: int) -> OpenedData:
+    """Open a dataset to feed a network.
+
+    Args:
+        path: the file.
+        options: the target column of a table, and the seed of a carved split.
+        contract: what the network takes; decides types, layout, scale and the order of classes.
+        seed: the job's seed; chooses the calibration rows among the train rows.
+
+    Raises:
+        YoursToFix: if the data do not fit the contract.
+    """
+    divided = _divide(open_raw(path, target=options.target, thorough=False), contract, options, seed=seed)
+    return OpenedData(
+        raw=divided.raw, contract=contract, facts=_facts(divided), division=divided.division, labels=divided.labels
+    )
+
+
+def _divide(raw: Raw, contract: Contract | None, options: "DataOptions", *, seed: int) -> Divided:
+    target, labels = label_rules.settle(raw, contract)
+    fingerprints = overlap.digests(raw)
+    nothing = np.zeros(raw.rows, dtype=bool)
+    first = split(raw, labels, split_seed=options.split_seed, seed=seed, not_for_calibration=nothing)
+    doubles = overlap.stands_in(fingerprints, first.rows.get(Role.TEST, np.arange(0)))
+    division = split(raw, labels, split_seed=options.split_seed, seed=seed, not_for_calibration=doubles)
+    overlaps = overlap.count(fingerprints, division.rows)
+    warnings = (*raw.warnings, *overlap.judge(overlaps, division.rows))
+    return Divided(raw, target, labels, division, overlaps, warnings)
+
+
+def _facts(divided: Divided) -> DatasetFacts:
+    raw, rows = divided.raw, divided.division.rows
+    return DatasetFacts(
+        format=raw.format,
+        size_bytes=raw.size_bytes,
+        inputs=tuple(
+            TensorFacts(name=name, dtype=column.dtype, shape=column.shape) for name, column in raw.inputs.items()
+        ),
+        target=divided.target,
+        roles={role: _role_facts(divided, role) for role in rows},
+        overlaps=divided.overlaps,
+        columns=(*raw.columns, raw.target) if raw.columns else (),
+        warnings=divided.warnings,
+    )
+
+
+def _role_facts(divided: Divided, role: Role) -> RoleFacts:
+    rows, classes = divided.division.rows[role], divided.target.classes
+    counts: dict[str, int] = {}
+    if divided.labels is not None and role not in divided.raw.unlabelled and 0 < len(classes) <= MOST_CLASSES_COUNTED:
+        found = np.bincount(divided.labels[rows], minlength=len(classes))
+        counts = {name: int(count) for name, count in zip(classes, found, strict=True)}
+    return RoleFacts(rows=len(rows), declared=role in divided.division.declared, class_counts=counts)
