@@ -1,17 +1,19 @@
 """Peak memory: what a network adds to a process in which the runtime is already up.
 
 Measured in a fresh process, because a long-lived one hides growth in memory it freed earlier: load
-the file, run batch 1, and read how far the resident set rose at its highest (``VmHWM`` of
-/proc/self/status, proc(5)) over what it was just before. A network of one node is opened first, so
-that the runtime's own start is not counted. Where no process may be started, the same is done in
-this one, which then reads a little low.
+the file, run batch 1, and read how far the highest resident set rose (``ru_maxrss``, getrusage(2)).
+A network of one node is opened first, so that the runtime's own start is not counted.
+
+The kernel tells the highest size ever reached, not the present one, and a confined process may not
+read ``/proc``. So ballast is taken on until the highest size moves: from there on, every page counts.
 """
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
-import os
+import mmap
 import resource
 import subprocess
 import sys
@@ -22,14 +24,32 @@ import numpy as np
 from workers.errors import OursToFix
 from workers.evaluation.sessions import Feed, feeds_for, open_session, run
 
-STATUS = Path("/proc/self/status")
-CLEAR = Path("/proc/self/clear_refs")
-RESET_PEAK = "5"  # proc(5): since Linux 4.0, resets the peak to the present resident set
+PACKAGE = Path(__file__).resolve().parents[1]
+PIECE = 256 * 1024
 KIB = 1024
+
+# A program starts with the highest size of the process that started it (execve keeps ru_maxrss on
+# Linux). This small one stands between, so that the measuring one starts small.
+LAUNCH = "import os, sys; sys.exit(abs(os.spawnv(os.P_WAIT, sys.argv[1], sys.argv[1:])))"
+
+# The package is loaded from its own folder: a confined process may not list the folder around it, so
+# the module path would not find it.
+PROBE = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+home = sys.argv[1]
+spec = spec_from_file_location("workers", home + "/__init__.py", submodule_search_locations=[home])
+sys.modules["workers"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["workers"])
+from workers.evaluation.memory import main
+main(sys.argv[2])
+"""
 
 
 def peak_memory(model: Path, sample: Feed) -> int:
     """Bytes the resident set rises at its peak while a process loads a network and runs one sample.
+
+    Where no process may be started, this one is measured, which then reads a little low.
 
     Args:
         model: an ONNX file.
@@ -38,30 +58,34 @@ def peak_memory(model: Path, sample: Feed) -> int:
     Raises:
         OursToFix: if the process that measures dies, for example for want of memory.
     """
+    probe = [sys.executable, "-P", "-c", PROBE, str(PACKAGE), str(model)]
+    command = [sys.executable, "-I", "-S", "-c", LAUNCH, *probe]
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "workers.evaluation.memory", str(model)],
-            input=_packed(sample), capture_output=True, env=_environment(), check=False,
-        )  # fmt: skip
+        done = subprocess.run(command, input=_packed(sample), capture_output=True, check=False)
     except OSError:
         return grown_by(model, sample)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         raise OursToFix(
             f"Expected to load and run the network in a process of its own, but that process ended: {said[0][:300]}",
-            hint="Choose a host with more memory.", code="memory.probe-died",
-        )  # fmt: skip
+            hint="Choose a host with more memory.",
+            code="memory.probe-died",
+        )
     return int(json.loads(done.stdout)["peak_memory_bytes"])
 
 
 def grown_by(model: Path, sample: Feed) -> int:
     """The rise of this process's resident set at its peak, in bytes, at least 0."""
     _start_runtime()
-    before = _start_counting()
+    ballast = take_on_ballast()
+    before = highest_bytes()
     session = open_session(model, threads=1)
     for feed in feeds_for(session, sample, 1):
         run(session, feed)
-    return max(0, _peak_bytes() - before)
+    risen = highest_bytes() - before
+    for piece in ballast:
+        piece.close()
+    return risen
 
 
 def _start_runtime() -> None:
@@ -74,32 +98,28 @@ def _start_runtime() -> None:
     run(open_session(proto.SerializeToString()), {"x": np.zeros(1, np.float32)})
 
 
-def _start_counting() -> int:
-    """Forget the peak so far where the kernel lets us; the size in bytes from which growth is counted."""
-    try:
-        CLEAR.write_text(RESET_PEAK)
-    except OSError:
-        return _peak_bytes()  # cannot be forgotten: only what rises above it is counted
-    return _status_bytes("VmRSS")
+def take_on_ballast() -> list[mmap.mmap]:
+    """Fill memory until the present resident set is the highest so far, to within 256 KiB.
+
+    Free memory the allocator holds is given back first: a network that moved in there would cost nothing.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
+    begin, filling, ballast = highest_bytes(), b"\1" * PIECE, []
+    for _ in range(begin // PIECE + 2):
+        piece = mmap.mmap(-1, PIECE)
+        piece.write(filling)
+        ballast.append(piece)
+        if highest_bytes() > begin:
+            break
+    return ballast
 
 
-def _peak_bytes() -> int:
-    if STATUS.exists():
-        return _status_bytes("VmHWM")
+def highest_bytes() -> int:
+    """The highest resident set this process ever had, in bytes."""
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return highest if sys.platform == "darwin" else highest * KIB  # getrusage(2): bytes on macOS, KiB elsewhere
-
-
-def _status_bytes(field: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) * KIB
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment, with the folder that holds this package first on the module path."""
-    home = str(Path(__file__).resolve().parents[2])
-    rest = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{rest}" if rest else home}
+    return highest if sys.platform == "darwin" else highest * KIB  # bytes on macOS, KiB elsewhere
 
 
 def _packed(sample: Feed) -> bytes:
@@ -113,11 +133,7 @@ def _unpacked(packed: bytes) -> Feed:
         return {name.removeprefix("input__"): arrays[name] for name in arrays.files}
 
 
-def main() -> None:
-    """Measure the file named on the command line with the sample on standard input; one line of JSON comes out."""
+def main(model: str) -> None:
+    """In the process of its own: measure a file with the sample on standard input; one line of JSON comes out."""
     sample = _unpacked(sys.stdin.buffer.read())
-    print(json.dumps({"peak_memory_bytes": grown_by(Path(sys.argv[1]), sample)}))
-
-
-if __name__ == "__main__":
-    main()
+    print(json.dumps({"peak_memory_bytes": grown_by(Path(model), sample)}))

@@ -1,6 +1,5 @@
 """Peak memory against networks whose weights have a known size."""
 
-import os
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import pytest
 
 from tests.workers.evaluation.networks import linear, stack
 from workers.errors import OursToFix
-from workers.evaluation import memory, peak_memory
+from workers.evaluation import peak_memory
 
 MIB = 1 << 20
 
@@ -58,17 +57,28 @@ def test_it_needs_neither_the_current_folder_nor_an_installed_package(tmp_path, 
     assert peak_memory(path, {"x": np.ones((1, 4), np.float32)}) >= 0
 
 
-@pytest.mark.skipif(not memory.STATUS.exists(), reason="needs /proc")
-def test_a_peak_that_went_by_before_is_forgotten():
+def test_a_peak_that_went_by_before_hides_nothing():
     code = (
         "import numpy as np\n"
         "from workers.evaluation import memory\n"
         "big = np.ones(16_000_000); del big\n"  # 122 MiB, freed
-        "before = memory._start_counting()\n"
-        "again = np.ones(4_000_000)\n"  # 31 MiB
-        "print(memory._peak_bytes() - before)\n"
+        "ballast = memory.take_on_ballast()\n"
+        "before = memory.highest_bytes()\n"
+        "again = np.ones(4_000_000)\n"  # 30.5 MiB
+        "print(memory.highest_bytes() - before)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert 25 * MIB < int(done.stdout) < 60 * MIB
+    assert 29 * MIB < int(done.stdout) < 33 * MIB
+
+
+def test_the_size_of_the_process_that_asks_does_not_matter(tmp_path):
+    path, sample = stack(tmp_path / "m.onnx", layers=4, width=1024), {"x": np.ones((1, 1024), np.float32)}
+
+    small = peak_memory(path, sample)
+    ballast = np.ones(50_000_000)  # 381 MiB
+    large = peak_memory(path, sample)
+
+    assert ballast.size and abs(large - small) < 4 * MIB
+    assert small > 16 * MIB
