@@ -296,6 +296,12 @@ def talk_and_work(emit: Callable[[Event], None], *_: object) -> None:
         time.sleep(0.1)
 
 
+def talk_for_long(emit: Callable[[Event], None], *_: object) -> None:
+    for number in range(30):
+        emit(Log(text=str(number)))
+        time.sleep(0.1)
+
+
 DEEDS: dict[str, Callable[[str], str]] = {
     "read": lambda path: Path(path).read_text(),
     "list": lambda path: " ".join(os.listdir(path)),
@@ -315,6 +321,7 @@ TALKATIVE: dict[str, Callable[..., None]] = {
         count_to_the_stop,
         time_alone,
         talk_and_work,
+        talk_for_long,
     )
 }
 

@@ -57,6 +57,7 @@ def clean_environment() -> dict[str, str]:
 
 def _start(preload: Preload, perform: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-P", "-m", "workers", "child", "--preload", preload, "--perform", perform]
+    command += ["--parent", str(os.getpid())]
     return subprocess.Popen(
         command, cwd="/", env=clean_environment(), start_new_session=True, bufsize=0,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

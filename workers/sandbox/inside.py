@@ -37,10 +37,11 @@ def child_main(argv: Sequence[str]) -> int:
 
     Args:
         argv: ``--preload`` names the libraries to load before any right is given up; ``--perform`` is
-            the dotted name of the function that does the work.
+            the dotted name of the function that does the work; ``--parent`` the process to end with.
     """
     options = _parser().parse_args(argv)
-    _die_with_the_parent()
+    if not _die_with(options.parent):
+        return ORPHANED
     voice = Voice(_take_over_stdout())
     for module in PRELOADS[options.preload]:
         importlib.import_module(module)
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers child", description="Serve one order from stdin.")
     parser.add_argument("--preload", choices=PRELOADS, default="onnxruntime")
     parser.add_argument("--perform", default="workers.runner:perform")
+    parser.add_argument("--parent", type=int, default=os.getppid())
     return parser
 
 
@@ -65,9 +67,11 @@ def _find(dotted: str) -> Perform:
     return found
 
 
-def _die_with_the_parent() -> None:
+def _die_with(parent: int) -> bool:
+    """Let the kernel end this process with its parent; says whether the parent still lived then."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    return os.getppid() == parent
 
 
 def _take_over_stdout() -> int:
