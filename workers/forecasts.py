@@ -26,7 +26,7 @@ def int8_bytes(facts: ModelFacts, ops: Collection[str]) -> Span:
     saved = (FLOAT_BYTES - 1) * params_in(facts, ops)
     pairs = sum(facts.op_counts.values())
     least = max(facts.size_bytes - saved, facts.params)
-    return Span(value=least + pairs * PAIR_BYTES, low=least, high=least + 3 * pairs * PAIR_BYTES)
+    return Span(value=least + pairs * PAIR_BYTES, low=0.95 * least, high=least + 3 * pairs * PAIR_BYTES)
 
 
 def half_bytes(facts: ModelFacts) -> Span:
