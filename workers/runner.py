@@ -54,7 +54,7 @@ def inspect(shop: Shop) -> None:
         shop.emit(DatasetInspected(facts=datasets.inspect(Path(order.data), options=order.options)))
     if order.model is not None:
         shop.log("Reading the network.")
-        proto, facts = formats.inspect(shop.model)
+        proto, facts = formats.inspect(Path(order.model))
         evaluation.open_session(shop.model, threads=order.threads)  # refuses what the runtime cannot run
         shop.emit(ModelInspected(facts=facts, contract=formats.guess_contract(proto, facts, None)))
 

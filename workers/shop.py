@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,9 +32,10 @@ class Shop:
     alone: Callable[[], AbstractContextManager[None]]
     should_stop: Callable[[], bool]
 
-    @property
+    @cached_property
     def model(self) -> Path:
-        return Path(given(self.order.model, "model"))
+        """The network as a file the runtime can open; one that came in a zip is written out first."""
+        return formats.as_file(Path(given(self.order.model, "model")), Path("scratch") / "unpacked")
 
     @property
     def recipe(self) -> Recipe:
