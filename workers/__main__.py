@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workers.errors import EngineError, Problem, YoursToFix
+from workers.errors import EngineError, YoursToFix
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,15 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options) or 0)
     except EngineError as error:
+        from workers.shell import complain
+
         return complain(error.as_problem())
     except KeyboardInterrupt:
         return 130
-
-
-def complain(problem: Problem) -> int:
-    """Say a problem on stderr in one line; returns the exit status its fault asks for."""
-    print(" ".join(part for part in (problem.message, problem.hint) if part).replace("\n", " "), file=sys.stderr)
-    return 2 if problem.fault == "yours" else 1
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,11 +3,9 @@
 The child fills its folder and nothing else. Keys, hashes, the store and the cache are the parent's.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +14,15 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from workers import bundle
-from workers.device import host, profile, versions
+from workers.alone import Alone
 from workers.errors import EngineError, OursToFix, Problem
 from workers.events import ArtifactStored, Event, FileHashed, Finished, Judged, Resources, StepFinished
 from workers.report import Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
+from workers.step_keys import step_keys
 from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, Order, Ticket
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
-CACHE_FORMAT = 1
 RESOURCES_SECONDS = 2.0
 
 
@@ -44,51 +42,6 @@ class Cache(Protocol):
     def get(self, key: str, into: Path) -> bool: ...
 
     def put(self, key: str, folder: Path) -> None: ...
-
-
-class Alone:
-    """The right to time something: one child of this host at a time, with the other jobs' children stopped."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "timing.lock").open("w")
-        self._children: set[Child] = set()
-        self._changing = threading.Lock()
-        self._holder: Child | None = None
-
-    def enter(self, child: Child) -> None:
-        with self._changing:
-            self._children.add(child)
-            if self._holder is not None:
-                child.suspend()
-
-    def leave(self, child: Child) -> None:
-        self.release(child)
-        with self._changing:
-            self._children.discard(child)
-
-    def take(self, child: Child) -> bool:
-        """Try to become the one child that runs. Other worker processes of this host are kept out by a file lock."""
-        with self._changing:
-            if self._holder is not None:
-                return self._holder is child
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            self._holder = child
-            for other in self._children - {child}:
-                other.suspend()
-            return True
-
-    def release(self, child: Child) -> None:
-        with self._changing:
-            if self._holder is not child:
-                return
-            self._holder = None
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-            for other in self._children - {child}:
-                other.resume()
 
 
 @dataclass
@@ -334,33 +287,3 @@ def _see_it_is_the_childs_own(path: Path, work: Path) -> None:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
-    """The cache key after each step: everything its result depends on, hashed.
-
-    (team, input, data, contract, this and every earlier step with its code version, seed, library versions,
-    provider, ISA flags, threads). The number of a node or of a job is not part of it.
-    """
-    if ticket.recipe is None or ticket.model is None:
-        return ()
-    device = profile(ticket.device)
-    ground = [
-        CACHE_FORMAT,
-        ticket.team,
-        ticket.model.sha256,
-        ticket.data and ticket.data.sha256,
-        ticket.options.model_dump(mode="json"),
-        ticket.contract and ticket.contract.model_dump(mode="json"),
-        ticket.seed,
-        versions(),
-        device.provider,
-        device.isa,
-        host().isa,
-        threads,
-    ]
-    keys, chain = [], hashlib.sha256(json.dumps(ground, sort_keys=True).encode())
-    for technique in ticket.recipe.steps:
-        chain.update(json.dumps([technique.about.version, technique.model_dump(mode="json")], sort_keys=True).encode())
-        keys.append(chain.hexdigest())
-    return tuple(keys)

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from workers import bundle
+from workers.alone import Alone
 from workers.contract import Contract
 from workers.device import host, profile
 from workers.errors import Problem, YoursToFix
@@ -22,7 +23,7 @@ from workers.events import (
     Progress,
     StepFinished,
 )
-from workers.foreman import Alone, Foreman, sha256
+from workers.foreman import Foreman, sha256
 from workers.recipe import Recipe
 from workers.sandbox import Nursery
 from workers.store import StepCache
@@ -157,13 +158,17 @@ class Shell:
         return finished
 
     def _complain(self, finished: Finished) -> int:
-        from workers.__main__ import complain
-
         if finished.outcome == "succeeded":
             return 0
         return complain(
             finished.problem or Problem(fault="ours", code="engine.lost", message="The child was killed from outside.")
         )
+
+
+def complain(problem: Problem) -> int:
+    """Say a problem on stderr in one line; returns the exit status its fault asks for."""
+    print(" ".join(part for part in (problem.message, problem.hint) if part).replace("\n", " "), file=sys.stderr)
+    return 2 if problem.fault == "yours" else 1
 
 
 def is_dataset(path: Path) -> bool:

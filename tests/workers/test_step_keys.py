@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.foreman import step_keys
+from workers.step_keys import step_keys
 from workers.recipe import from_value
 from workers.ticket import Blob, DataOptions, Kind, Ticket
 

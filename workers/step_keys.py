@@ -1,0 +1,39 @@
+"""The keys under which finished steps are kept."""
+
+import hashlib
+import json
+
+from workers.device import host, profile, versions
+from workers.ticket import Ticket
+
+CACHE_FORMAT = 1
+
+
+def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
+    """The cache key after each step: everything its result depends on, hashed.
+
+    (team, input, data, contract, this and every earlier step with its code version, seed, library versions,
+    provider, ISA flags, threads). The number of a node or of a job is not part of it.
+    """
+    if ticket.recipe is None or ticket.model is None:
+        return ()
+    device = profile(ticket.device)
+    ground = [
+        CACHE_FORMAT,
+        ticket.team,
+        ticket.model.sha256,
+        ticket.data and ticket.data.sha256,
+        ticket.options.model_dump(mode="json"),
+        ticket.contract and ticket.contract.model_dump(mode="json"),
+        ticket.seed,
+        versions(),
+        device.provider,
+        device.isa,
+        host().isa,
+        threads,
+    ]
+    keys, chain = [], hashlib.sha256(json.dumps(ground, sort_keys=True).encode())
+    for technique in ticket.recipe.steps:
+        chain.update(json.dumps([technique.about.version, technique.model_dump(mode="json")], sort_keys=True).encode())
+        keys.append(chain.hexdigest())
+    return tuple(keys)
