@@ -9,20 +9,23 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 import redis
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 from pydantic import ValidationError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from workers import node
+from workers.alone import Alone
 from workers.errors import EngineError, Problem
 from workers.events import STREAM, Beat, Finished, Message, Started, stop_job_key, stop_run_key
-from workers.foreman import Alone, Foreman, StopReason
+from workers.foreman import Foreman, StopReason
 from workers.outbox import Outbox, RunVoice
 from workers.recipe import first_fault
 from workers.sandbox import Nursery, describe
@@ -37,7 +40,7 @@ STREAM_SECONDS = 10.0
 WISH_SECONDS = 1.0
 WISH_PAUSE_SECONDS = 1.0
 FLUSH_SECONDS = 3.0
-LEAVE_WITHIN_SECONDS = 6.0
+LEAVE_WITHIN_SECONDS = 5.0
 
 
 def client(url: str, *, seconds: float) -> redis.Redis:
@@ -201,6 +204,8 @@ def work(argv: Sequence[str]) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stdout)
     logging.getLogger("celery").setLevel(logging.WARNING)
+    # Celery warns of root because of pickle; tickets are JSON, and the children give root's rights up.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
         worker = Worker(node.settings(argv, os.environ))
     except EngineError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from workers.events import Event, Log
-from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick, level
+from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick, landlock, level, seccomp
 from workers.ticket import Limits, Order
 
 ORDERS = "tests.workers.sandbox_orders:perform"
@@ -52,8 +52,10 @@ def work(tmp_path: Path) -> Path:
 def begin(work: Path) -> Iterator[Callable[..., Child]]:
     children: list[Child] = []
 
-    def start(deed: str, path: Path | str = "", *, limits: Limits = LIMITS, preload: str = "none") -> Child:
-        child = Child.spawn(preload=preload, perform=ORDERS)  # type: ignore[arg-type]
+    def start(
+        deed: str, path: Path | str = "", *, limits: Limits = LIMITS, preload: str = "none", perform: str = ORDERS
+    ) -> Child:
+        child = Child.spawn(preload=preload, perform=perform)  # type: ignore[arg-type]
         children.append(child)
         order = Order(kind="inspect", device=deed, model=str(path))
         child.begin(order, folder=work, readable=[work.parent / "in"], limits=limits)
@@ -154,6 +156,38 @@ def test_its_parent_and_its_limits_are_out_of_reach(run, deed):
 @confined
 def test_it_cannot_leave_its_process_group(run):
     assert run("leave_the_group").text == "value: stayed"
+
+
+@confined
+@pytest.mark.parametrize("version", [1, 3, 5])
+@pytest.mark.parametrize("deed", ["read", "write_through_a_hard_link", "tcp", "signal_the_parent", "truncate"])
+def test_an_older_kernel_confines_as_well(run, work, version, deed):
+    secret = work.parent / "secret"
+
+    ran = run(deed, secret, perform=f"{ORDERS}_on_landlock_{version}")
+
+    assert [message.text for message in ran.said if isinstance(message, Log)][-1].startswith("refused: ")
+    assert secret.read_text() == "the secret of another job"
+
+
+def test_a_host_that_cannot_confine_works_and_says_so(run):
+    ran = run("run_a_network", perform=f"{ORDERS}_on_landlock_0", preload="onnxruntime")
+
+    said = [message for message in ran.said if isinstance(message, Log)]
+    assert ran.outcome.kind == "done"
+    assert {message.level for message in said[:-1]} == {"warning"}
+    assert any("Files" in message.text for message in said) and any("Network" in message.text for message in said)
+
+
+@pytest.mark.parametrize(
+    ("version", "filtered", "word"),
+    [(7, True, "full"), (2, True, "partial"), (0, True, "partial"), (0, False, "minimal")],
+)
+def test_the_level_is_named_after_what_is_missing(monkeypatch, version, filtered, word):
+    monkeypatch.setattr(landlock, "abi", lambda: version)
+    monkeypatch.setattr(seccomp, "available", lambda: filtered)
+
+    assert level().level == word
 
 
 def test_nothing_of_the_parents_environment_leaks(run, monkeypatch):

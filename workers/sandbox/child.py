@@ -1,6 +1,7 @@
 """The parent's side of one confined process."""
 
 import contextlib
+import logging
 import os
 import selectors
 import signal
@@ -22,6 +23,8 @@ from workers.sandbox.outcome import End, Outcome
 from workers.sandbox.usage import Meter, folder_bytes, kernel_kills
 from workers.sandbox.wire import GO, AloneOver, AloneWanted, Flood, Garbled, Lines, Tick, start_line
 from workers.ticket import Limits, Order
+
+log = logging.getLogger(__name__)
 
 Preload = Literal["onnxruntime", "torch", "none"]
 PERFORM = "workers.runner:perform"
@@ -263,7 +266,10 @@ class Child:
             kernel_killed=kernel_kills() > self._kernel_kills,
             stderr=self.stderr,
         )
-        return ends.judge(end)
+        judged = ends.judge(end)
+        if judged.kind not in ("done", "stopped") and end.stderr:
+            log.info("a child ended as %s; it had printed: %s", judged.kind, end.stderr)
+        return judged
 
     def close(self) -> None:
         """End it if it lives and close its pipes."""
