@@ -16,6 +16,7 @@ OWN_COMMANDS = {
     "up": "compressionhub.site.up",
     "test": "compressionhub.site.testing",
     "lint": "compressionhub.site.lint",
+    "bench": "compressionhub.site.bench",
 }
 NEEDS_TESTS = ("test", "lint")
 INSTALLS = ("up", "test", "lint", "bench")
