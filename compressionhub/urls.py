@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from compressionhub.api import api
 from compressionhub.site import views
 
 
@@ -20,6 +21,7 @@ urlpatterns = [
     *_app("fleet/", "compressionhub.fleet.urls"),
     *_app("jobs/", "compressionhub.jobs.urls"),
     *_app("docs/", "compressionhub.ui.urls"),
+    path("api/v1/", api.urls),
 ]
 
 handler400 = "compressionhub.errors.bad_request"

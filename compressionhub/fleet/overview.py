@@ -66,6 +66,36 @@ class Overview:
     def waiting(self) -> int:
         return sum(queue.depth or 0 for queue in self.queues)
 
+    @property
+    def sentence(self) -> str:
+        """The page's answer in one sentence."""
+        if not self.alive:
+            return "No worker is alive: jobs wait."
+        workers = "1 worker is alive" if self.alive == 1 else f"{self.alive} workers are alive"
+        waiting = f"{self.waiting} tickets wait" if self.waiting > 1 else "1 ticket waits" if self.waiting else "nothing waits"
+        return f"{workers}, {self.busy} of {self.slots} slots busy; {waiting}."
+
+    @property
+    def silent_words(self) -> str:
+        silent = len(self.nodes) - self.alive
+        return f"{silent} silent or gone" if silent else "none is silent"
+
+    @property
+    def slots_words(self) -> str:
+        return f"of {self.slots}"
+
+    @property
+    def delay_words(self) -> str:
+        return str(self.relay.delay_ms) if self.relay_alive else "–"
+
+    @property
+    def worst_words(self) -> str:
+        return f"at most {self.relay.worst_delay_ms} ms in the last minute" if self.relay_alive else "the relay is silent"
+
+    @property
+    def set_aside_words(self) -> str:
+        return f"{len(self.set_aside)} of {self.set_aside_count}, newest first"
+
 
 def overview() -> Overview:
     """The fleet as it is now. A node that has been silent for a week is no longer shown."""

@@ -11,5 +11,4 @@ from compressionhub.fleet.overview import overview
 
 @team_required
 def index(request: HubRequest) -> HttpResponse:
-    page = "fleet/index.html#live" if request.htmx else "fleet/index.html"
-    return render(request, page, {"fleet": overview()})
+    return render(request, "fleet/index.html", {"fleet": overview()})

@@ -16,7 +16,7 @@ from compressionhub.fleet.models import Node
 from compressionhub.fleet.routing import Route, route
 from compressionhub.jobs import announce, journal, tickets, wishes
 from compressionhub.jobs.gate import Gate
-from compressionhub.jobs.models import EVALUATE, IdempotencyKey, Job, SavedRecipe, Step
+from compressionhub.jobs.models import EVALUATE, Artifact, IdempotencyKey, Job, SavedRecipe, Step
 from compressionhub.jobs.states import Kind, State, StepState
 from compressionhub.library.models import Dataset, ModelVersion
 from workers.device import DeviceProfile, profile
@@ -179,6 +179,16 @@ def save_recipe(*, team: Team, name: str, recipe: Recipe, by: User) -> SavedReci
     saved, _ = SavedRecipe.objects.update_or_create(team=team, name=clean, defaults={"recipe": value, "created_by": by})
     audit(by, "recipe.save", saved)
     return saved
+
+
+def record_download(*, artifact: Artifact, by: User) -> None:
+    """Write down who takes a file a job made.
+
+    Raises:
+        NotAllowed: if ``by`` may not download artifacts of this team.
+    """
+    require(by, Verb.DOWNLOAD, artifact.job.team)
+    audit(by, "job.download", artifact.job, file=artifact.name, sha256=artifact.sha256)
 
 
 def _queue(*, team: Team, kind: Kind, by: User | None, version: ModelVersion | None, dataset: Dataset | None, **values: Any) -> Job:

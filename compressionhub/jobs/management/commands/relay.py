@@ -12,6 +12,7 @@ from compressionhub.jobs.relay.loop import Relay
 class Command(BaseCommand):
     """Start the relay. A second one may run anywhere: it waits until the first is gone."""
 
+    requires_system_checks: list[str] = []  # `up` has checked; the relay should be back at once after a crash
     help = "Apply the workers' events to the database and tell open pages. One relay is active at a time."
 
     def handle(self, *args: Any, **options: Any) -> None:
