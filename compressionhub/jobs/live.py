@@ -4,7 +4,7 @@
 with the id ``job-NAME``. The detail page includes them at first paint, the socket sends them again.
 They are rendered for everybody who watches, so they get ``context(job)`` and no person: buttons that
 depend on a role belong into the page outside of them (refresh those by htmx when ``state`` changes).
-Log lines and points of curves are not HTML: they arrive as rows and are drawn by the page's module.
+Log lines are not HTML: they arrive as rows and are drawn by the page's module.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ PARTS: dict[str, frozenset[str]] = {
     "progress": _STEPS | {"progress"},
     "steps": _STEPS | {"progress"},
     "checkpoints": _STATE | {"baseline_measured", "step_finished", "judged"},
+    "curves": frozenset({"point"}),
     "resources": _STATE | {"resources"},
     "outcome": _STATE | {"judged", "artifact_stored", "tried", "model_inspected", "dataset_inspected"},
 }

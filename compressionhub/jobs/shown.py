@@ -54,7 +54,7 @@ def checkpoint_rows(job: Job, steps: Sequence[Step]) -> list[Row]:
 def _row(step: Step, name: str, before: Interval | None) -> Row:
     checkpoint = step.checkpoint_value
     value = checkpoint.metrics.get(name) if checkpoint else None
-    change = value.value - before.value if value and before else None
+    change = (value.value - before.value) * (100 if is_share(name) else 1) if value and before else None
     return Row(
         title=f"{step.number} {step.title}",
         family=step.family,
@@ -118,13 +118,23 @@ def _axis(low: Sequence[float], high: Sequence[float], scale: int) -> dict[str, 
         axis["axisLabel"] = {"formatter": "$fmt:percent"}
         if low and high:
             spare = max(0.5, (max(high) - min(low)) * 0.15)
-            axis |= {"min": _round(max(0.0, min(low) - spare), 0), "max": _round(min(100.0, max(high) + spare) + 0.5, 0)}
+            axis |= {
+                "min": _round(max(0.0, min(low) - spare), 0),
+                "max": _round(min(100.0, max(high) + spare) + 0.5, 0),
+            }
     return axis
 
 
 def _band(low: Sequence[float], high: Sequence[float]) -> list[dict[str, Any]]:
     """An interval as two stacked lines: an invisible floor and the filled rest."""
-    plain = {"type": "line", "stack": "band", "symbol": "none", "silent": True, "lineStyle": {"width": 0}, "tooltip": {"show": False}}
+    plain = {
+        "type": "line",
+        "stack": "band",
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"width": 0},
+        "tooltip": {"show": False},
+    }
     rest = [_round(top - bottom) for bottom, top in zip(low, high, strict=True)]
     return [{**plain, "data": list(low)}, {**plain, "data": rest, "areaStyle": {"color": "$accent/band"}}]
 
@@ -159,7 +169,12 @@ def _curve(index: int, name: str, points: list[list[float | None]]) -> Curve:
         "yAxis": {"type": "value", "scale": True, "splitNumber": 4, "axisLine": {"show": False}},
         "series": series,
     }  # fmt: skip
-    return Curve(id=f"curve-{index}", title=name.capitalize(), label=f"{name}: {len(points)} points, last {last:.4g}", option=option)
+    return Curve(
+        id=f"curve-{index}",
+        title=name.capitalize(),
+        label=f"{name}: {len(points)} points, last {last:.4g}",
+        option=option,
+    )
 
 
 def sparkline(values: Sequence[float], most: float | None = None) -> dict[str, str]:
@@ -168,7 +183,10 @@ def sparkline(values: Sequence[float], most: float | None = None) -> dict[str, s
         return {}
     top = most or max(values) or 1.0
     step = SPARK_WIDTH / (len(values) - 1)
-    dots = [f"{index * step:.1f} {SPARK_HEIGHT - 3 - min(1.0, value / top) * (SPARK_HEIGHT - 6):.1f}" for index, value in enumerate(values)]
+    dots = [
+        f"{index * step:.1f} {SPARK_HEIGHT - 3 - min(1.0, value / top) * (SPARK_HEIGHT - 6):.1f}"
+        for index, value in enumerate(values)
+    ]
     line = "M" + " L".join(dots)
     return {"line": line, "area": f"{line} L{SPARK_WIDTH} {SPARK_HEIGHT} L0 {SPARK_HEIGHT}Z"}
 
@@ -190,7 +208,11 @@ class Banner(Frozen):
 
 def banner(report: Report, gate: Gate | None) -> Banner:
     """What the result is, in one title and one sentence."""
-    sentences = [_said_of_metric(report, gate), *(_sentence(reason) for reason in report.verdict.reasons), "It gave the same numbers again in a clean process."]
+    sentences = [
+        _said_of_metric(report, gate),
+        *(_sentence(reason) for reason in report.verdict.reasons),
+        "It gave the same numbers again in a clean process.",
+    ]
     return Banner(word=report.verdict.word, title=_title(report), text=" ".join(one for one in sentences if one))
 
 
@@ -265,6 +287,8 @@ class Tile(Frozen):
     note: str
     metric: str = ""
     change: tuple[float, float, float] | None = None
+    unit: str = "points"
+    better: str = "up"
     distinguishable: bool = True
     speedup: tuple[float, float, float] | None = None
     ratio: float | None = None
@@ -285,7 +309,14 @@ def tiles(report: Report, gate: Gate | None) -> list[Tile]:
             )
         )
     before, after = report.baseline.size_bytes, report.result.size_bytes
-    shown.append(Tile(label="Size", value=units.file_size(after), note=f"baseline {units.file_size(before)}", ratio=before / after if after else None))
+    shown.append(
+        Tile(
+            label="Size",
+            value=units.file_size(after),
+            note=f"baseline {units.file_size(before)}",
+            ratio=before / after if after else None,
+        )
+    )
     return shown
 
 
@@ -300,6 +331,8 @@ def _metric_tile(report: Report, gate: Gate | None) -> Tile:
         note=f"baseline {write(before.value)}, {units.count(after.n)} test samples",
         metric=name,
         change=(change.value, change.low, change.high),
+        unit="points" if share else "",
+        better="up" if share or metrics()[name].about.higher_is_better else "down",
         distinguishable=change.distinguishable,
         limit=-gate.max_drop_points / 100 if gate and share else None,
     )
@@ -313,7 +346,9 @@ def helps(job: Job) -> list[tuple[str, str]]:
     problem = job.problem_value
     found = [("Do what the message says", problem.hint)] if problem and problem.hint else []
     if problem and problem.fault == "yours":
-        found.append(("Change the recipe", "Opens it with the same model, data and device; finished steps come from the cache."))
+        found.append(
+            ("Change the recipe", "Opens it with the same model, data and device; finished steps come from the cache.")
+        )
     else:
         found.append(("Retry", "Goes on from the last finished step, which is in the cache."))
         found.append(("Run on another worker", "If it fails again, the Fleet page shows what each worker can do."))

@@ -1,4 +1,4 @@
-"""A form made from the fields of a technique, and the technique made from what the form sent.
+"""A form made from the fields of a value, such as a technique, and the value made from what the form sent.
 
 The class is the only description: its types give the kind of input, its constraints the limits, its
 titles and descriptions the words. Values below a prefix belong to one step, so a page may hold many.
@@ -16,7 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from workers.technique import Technique
+from workers.errors import Frozen
 
 FRACTION = "fraction"
 EXACT = 10  # decimal places that survive turning a fraction into percent and back
@@ -59,34 +59,34 @@ class Input:
 
 @dataclass(frozen=True)
 class ParamsForm:
-    """The inputs of one step, and the technique they describe when nothing is wrong with them."""
+    """The inputs of one step, and the value they describe when nothing is wrong with them."""
 
-    kind: type[Technique]
+    kind: type[Frozen]
     prefix: str
     inputs: tuple[Input, ...]
-    technique: Technique | None = None
+    value: Frozen | None = None
     errors: tuple[str, ...] = field(default=())
 
     @property
     def is_valid(self) -> bool:
-        return self.technique is not None
+        return self.value is not None
 
 
-def blank(kind: type[Technique], prefix: str = "") -> ParamsForm:
+def blank(kind: type[Frozen], prefix: str = "") -> ParamsForm:
     """The form with its defaults."""
     return filled(kind.model_validate({}), prefix)
 
 
-def filled(technique: Technique, prefix: str = "") -> ParamsForm:
-    """The form that shows a configured technique."""
-    kind = type(technique)
+def filled(value: Frozen, prefix: str = "") -> ParamsForm:
+    """The form that shows a value, for example a configured technique."""
+    kind = type(value)
     inputs = tuple(
-        _with_value(describe(name, info, prefix), getattr(technique, name), info) for name, info in _parameters(kind)
+        _with_value(describe(name, info, prefix), getattr(value, name), info) for name, info in _parameters(kind)
     )
-    return ParamsForm(kind=kind, prefix=prefix, inputs=inputs, technique=technique)
+    return ParamsForm(kind=kind, prefix=prefix, inputs=inputs, value=value)
 
 
-def read(kind: type[Technique], sent: Mapping[str, str], prefix: str = "") -> ParamsForm:
+def read(kind: type[Frozen], sent: Mapping[str, str], prefix: str = "") -> ParamsForm:
     """The form as it was sent, with an error beside each field that cannot be used.
 
     A field that was not sent keeps its default, except a checkbox, which is then off.
@@ -106,9 +106,9 @@ def read(kind: type[Technique], sent: Mapping[str, str], prefix: str = "") -> Pa
     return _judge(kind, prefix, shown, values)
 
 
-def _judge(kind: type[Technique], prefix: str, shown: list[Input], values: dict[str, Any]) -> ParamsForm:
+def _judge(kind: type[Frozen], prefix: str, shown: list[Input], values: dict[str, Any]) -> ParamsForm:
     try:
-        technique = kind.model_validate(values)
+        value = kind.model_validate(values)
     except ValidationError as error:
         faults: dict[str, list[str]] = {}
         for fault in error.errors(include_url=False):
@@ -117,10 +117,10 @@ def _judge(kind: type[Technique], prefix: str, shown: list[Input], values: dict[
             faults.setdefault(name, []).append(_in_words(fault, scale))
         inputs = tuple(replace(one, errors=tuple(faults.get(one.name.removeprefix(prefix), ()))) for one in shown)
         return ParamsForm(kind=kind, prefix=prefix, inputs=inputs, errors=tuple(faults.get("", ())))
-    return ParamsForm(kind=kind, prefix=prefix, inputs=tuple(shown), technique=technique)
+    return ParamsForm(kind=kind, prefix=prefix, inputs=tuple(shown), value=value)
 
 
-def _parameters(kind: type[Technique]) -> list[tuple[str, FieldInfo]]:
+def _parameters(kind: type[Frozen]) -> list[tuple[str, FieldInfo]]:
     return [(name, info) for name, info in kind.model_fields.items() if name != "technique"]
 
 

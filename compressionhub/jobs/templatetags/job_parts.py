@@ -71,10 +71,14 @@ def tile_bar(tile: shown.Tile) -> SafeString | str:
     if tile.speedup is not None:
         value, low, high = tile.speedup
         said = f"{units.span(low, high, 2)} times the baseline's speed"
-        bar = RangeBar(value=value, low=low, high=high, zero=1, start=0, end=max(4.0, high * 1.1), label=said, worse=high < 1)
+        bar = RangeBar(
+            value=value, low=low, high=high, zero=1, start=0, end=max(4.0, high * 1.1), label=said, worse=high < 1
+        )
         return hub.component("range_bar", bar=bar)
     if tile.ratio:
-        bar = RangeBar(value=1 / tile.ratio, base=1, start=0, end=max(1.02, 1.1 / tile.ratio), label=f"{tile.value}, {tile.note}")
+        bar = RangeBar(
+            value=1 / tile.ratio, base=1, start=0, end=max(1.02, 1.1 / tile.ratio), label=f"{tile.value}, {tile.note}"
+        )
         return hub.component("range_bar", bar=bar)
     return ""
 
@@ -124,3 +128,9 @@ def between(span: Span | None) -> str:
 def percent_done(share: float) -> int:
     """Whole percent; 100 only when all is done, so that a bar does not stand full while work goes on."""
     return 100 if share >= 1 else min(99, int(share * 100))
+
+
+@register.filter
+def as_step(slug: str) -> Any:
+    """The technique of a slug, as it comes."""
+    return hub.as_technique(slug)

@@ -79,7 +79,7 @@ def test_a_fraction_is_shown_and_read_as_percent():
     form = params_form.read(Toy, {"share": "12.5"})
 
     assert (share.value, share.least, share.most, share.unit) == ("50", "0", "100", "%")
-    assert form.technique.share == 0.125
+    assert form.value.share == 0.125
 
 
 def test_what_was_sent_becomes_the_technique():
@@ -98,7 +98,7 @@ def test_what_was_sent_becomes_the_technique():
     expected = Toy(
         share=0.2, samples=512, method="entropy", rank=Rank.TAYLOR, per_channel=False, kept=("conv1", "fc"), cap=None
     )
-    assert form.technique == expected
+    assert form.value == expected
 
 
 def test_a_form_shows_what_it_reads_back():
@@ -107,7 +107,7 @@ def test_a_form_shows_what_it_reads_back():
     shown = params_form.filled(before, "p-")
     after = params_form.read(Toy, {one.name: one.value for one in shown.inputs if one.value}, "p-")
 
-    assert after.technique == before
+    assert after.value == before
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_fault_stands_beside_its_field_and_keeps_what_was_typed(field, typed, 
 
     wrong = by_name(form)[field]
 
-    assert form.technique is None
+    assert form.value is None
     assert (wrong.value, wrong.errors) == (typed, (said,))
     assert [one.name for one in form.inputs if one.errors] == [field]
 
@@ -149,4 +149,4 @@ def test_every_technique_has_a_form_that_reads_back_its_defaults():
 
         sent = {one.name: one.value for one in shown.inputs if one.value}
 
-        assert params_form.read(kind, sent).technique == kind.model_validate({})
+        assert params_form.read(kind, sent).value == kind.model_validate({})
