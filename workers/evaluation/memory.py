@@ -11,7 +11,6 @@ read ``/proc``. So ballast is taken on until the highest size moves: from there 
 from __future__ import annotations
 
 import ctypes
-import io
 import json
 import mmap
 import resource
@@ -22,28 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from workers.errors import OursToFix
+from workers.evaluation import probe
 from workers.evaluation.sessions import Feed, feeds_for, open_session, run
 
-PACKAGE = Path(__file__).resolve().parents[1]
 PIECE = 256 * 1024
 KIB = 1024
 
 # A program starts with the highest size of the process that started it (execve keeps ru_maxrss on
 # Linux). This small one stands between, so that the measuring one starts small.
 LAUNCH = "import os, sys; sys.exit(abs(os.spawnv(os.P_WAIT, sys.argv[1], sys.argv[1:])))"
-
-# The package is loaded from its own folder: a confined process may not list the folder around it, so
-# the module path would not find it.
-PROBE = """
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
-home = sys.argv[1]
-spec = spec_from_file_location("workers", home + "/__init__.py", submodule_search_locations=[home])
-sys.modules["workers"] = module_from_spec(spec)
-spec.loader.exec_module(sys.modules["workers"])
-from workers.evaluation.memory import main
-main(sys.argv[2])
-"""
 
 
 def peak_memory(model: Path, sample: Feed) -> int:
@@ -58,16 +44,15 @@ def peak_memory(model: Path, sample: Feed) -> int:
     Raises:
         OursToFix: if the process that measures dies, for example for want of memory.
     """
-    probe = [sys.executable, "-P", "-c", PROBE, str(PACKAGE), str(model)]
-    command = [sys.executable, "-I", "-S", "-c", LAUNCH, *probe]
+    command = [sys.executable, "-I", "-S", "-c", LAUNCH, *probe.command(__name__, str(model))]
     try:
-        done = subprocess.run(command, input=_packed(sample), capture_output=True, check=False)
+        done = subprocess.run(command, input=probe.packed(sample), capture_output=True, check=False)
     except OSError:
         return grown_by(model, sample)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         raise OursToFix(
-            f"Expected to load and run the network in a process of its own, but that process ended: {said[0][:300]}",
+            f"Expected to load and run the network in a process of its own, but that process ended: "
+            f"{probe.last_words(done.stderr, done.returncode)}",
             hint="Choose a host with more memory.",
             code="memory.probe-died",
         )
@@ -122,18 +107,7 @@ def highest_bytes() -> int:
     return highest if sys.platform == "darwin" else highest * KIB  # bytes on macOS, KiB elsewhere
 
 
-def _packed(sample: Feed) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{f"input__{name}": array for name, array in sample.items()})
-    return buffer.getvalue()
-
-
-def _unpacked(packed: bytes) -> Feed:
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        return {name.removeprefix("input__"): arrays[name] for name in arrays.files}
-
-
 def main(model: str) -> None:
     """In the process of its own: measure a file with the sample on standard input; one line of JSON comes out."""
-    sample = _unpacked(sys.stdin.buffer.read())
+    sample = probe.unpacked(sys.stdin.buffer.read())
     print(json.dumps({"peak_memory_bytes": grown_by(Path(model), sample)}))

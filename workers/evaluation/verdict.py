@@ -62,14 +62,23 @@ def _about_batch(key: str, study: LatencyStudy, word: BatchWord | None) -> str:
             "Measure again when the host is quieter."
         )
     ratio = study.speedup[key]
-    said = f"{ratio.value:.2f}× the baseline's speed at batch {key} (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
-    if word == "faster":
-        return f"Faster: {said}, more than the 5 % that counts."
-    if word == "slower":
-        return f"Slower: {said}."
-    if ratio.high > FASTER_ABOVE or ratio.low < SLOWER_BELOW:
-        return f"Not shown to be faster: {said} holds no change, or too little of one."
-    return f"As fast as the baseline: {said}, within 5 % of it."
+    said = (
+        f"At batch {key} it runs {ratio.value:.2f}× as fast as the baseline "
+        f"(95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
+    )
+    return f"{said}{_meaning(word, ratio)}."
+
+
+def _meaning(word: BatchWord, ratio: Ratio) -> str:
+    if word != "not-faster":
+        return ", beyond the 5 % that counts" if word == "faster" else ": slower, beyond the 5 % that counts"
+    if ratio.high > FASTER_ABOVE and ratio.low < SLOWER_BELOW:
+        return ": the interval is too wide to say more"
+    if ratio.high > FASTER_ABOVE:
+        return f": not shown to be faster, as the interval begins below {FASTER_ABOVE}"
+    if ratio.low < SLOWER_BELOW:
+        return f": not shown to be slower, as the interval ends above {SLOWER_BELOW}"
+    return ", the same within 5 %"
 
 
 def _about_size(saved: float, shipped: float, usual: BatchWord | None) -> tuple[str, ...]:

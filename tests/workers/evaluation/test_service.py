@@ -1,10 +1,12 @@
 """Service time with several sessions busy."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from tests.workers.evaluation.networks import linear, stack
-from workers.errors import YoursToFix
+from workers.errors import OursToFix, YoursToFix
 from workers.evaluation import service, study_service
 
 
@@ -23,8 +25,12 @@ def test_equal_service_times_do_not_vary():
     assert service.summarize(np.full(9, 0.004), workers=1).cv2 == pytest.approx(0)
 
 
-def test_all_sessions_are_busy_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(service, "SECONDS", 0.2)
+@pytest.mark.parametrize(("workers", "expected"), [(1, [1]), (3, [1, 1, 1]), (16, [1] * 16), (40, [3] * 8 + [2] * 8)])
+def test_sessions_are_spread_evenly_over_at_most_sixteen_processes(workers, expected):
+    assert service.shares(workers) == expected
+
+
+def test_all_sessions_are_busy_at_once(tmp_path):
     path, sample = stack(tmp_path / "m.onnx", layers=8), {"x": np.ones((1, 128), np.float32)}
 
     found = study_service(path, sample, workers=3)
@@ -33,14 +39,43 @@ def test_all_sessions_are_busy_at_once(tmp_path, monkeypatch):
     assert found.mean_ms > 0 and found.p95_ms > 0 and found.cv2 >= 0
 
 
+def test_several_sessions_of_one_process_are_all_served(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "SECONDS", 0.1)
+    path, sample = linear(tmp_path / "m.onnx"), {"x": np.ones((1, 4), np.float32)}
+    servers = [service.Server(path, sample) for _ in range(3)]
+
+    seconds = service.busy(servers)
+
+    assert all(len(server.seconds) >= 20 for server in servers)
+    assert len(seconds) == sum(len(server.seconds) for server in servers)
+
+
+def test_where_no_process_may_start_threads_serve(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "SECONDS", 0.1)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    path, sample = linear(tmp_path / "m.onnx"), {"x": np.ones((1, 4), np.float32)}
+
+    assert study_service(path, sample, workers=2).mean_ms > 0
+
+
 def test_slow_networks_get_their_twenty_runs_and_fast_ones_end():
-    assert service._goes_on(elapsed=10, runs=3)
-    assert not service._goes_on(elapsed=10, runs=20)
-    assert not service._goes_on(elapsed=31, runs=3)
-    assert not service._goes_on(elapsed=0.1, runs=20_000)
+    assert service.goes_on(elapsed=10, runs=3)
+    assert not service.goes_on(elapsed=10, runs=20)
+    assert not service.goes_on(elapsed=31, runs=3)
+    assert not service.goes_on(elapsed=0.1, runs=20_000)
 
 
-def test_a_fault_in_a_session_reaches_the_caller(tmp_path):
+def test_a_process_that_dies_is_told_with_its_last_words(tmp_path):
+    server = service.Remote(tmp_path / "gone.onnx", {"x": np.ones((1, 4), np.float32)}, 1)
+
+    with pytest.raises(OursToFix, match="that process ended") as caught:
+        server.wait_until_ready()
+    server.end()
+
+    assert caught.value.code == "service.process-died"
+
+
+def test_a_misfit_reaches_the_caller_in_our_words(tmp_path):
     with pytest.raises(YoursToFix, match="shaped as the network"):
         study_service(linear(tmp_path / "m.onnx"), {"x": np.ones((1, 5), np.float32)}, workers=2)
 

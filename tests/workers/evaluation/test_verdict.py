@@ -97,11 +97,14 @@ def test_noise_at_another_batch_leaves_the_word_standing():
 @pytest.mark.parametrize(
     ("speedup", "size", "said"),
     [
-        (FASTER, 250, "Faster: 2.00× the baseline's speed at batch 1 (95 % interval 1.90 to 2.10)"),
+        (FASTER, 250, "At batch 1 it runs 2.00× as fast as the baseline (95 % interval 1.90 to 2.10), beyond"),
         (SLOWER, 250, "The file is 75.0 % smaller all the same."),
         (SAME, 250, "The file is 75.0 % smaller."),
-        (SAME, 1000, "As fast as the baseline"),
-        (UNSURE, 1000, "Not shown to be faster"),
+        (SLOWER, 1000, "(95 % interval 0.75 to 0.90): slower, beyond the 5 % that counts."),
+        (SAME, 1000, "(95 % interval 0.99 to 1.01), the same within 5 %."),
+        (UNSURE, 1000, "not shown to be faster, as the interval begins below 1.05"),
+        ((0.9, 0.8, 1.0), 1000, "not shown to be slower, as the interval ends above 0.95"),
+        ((1.0, 0.8, 1.3), 1000, "too wide to say more"),
         (SAME, 1000, "The file is not smaller by the 5 % that counts."),
         (SAME, 1500, "The file is 50.0 % larger."),
     ],
