@@ -35,10 +35,6 @@ def half_bytes(facts: ModelFacts) -> Span:
     return Span(value=least, low=0.97 * least, high=1.1 * least + 2000)
 
 
-def same_bytes(facts: ModelFacts) -> Span:
-    return Span(value=facts.size_bytes, low=0.98 * facts.size_bytes, high=1.02 * facts.size_bytes)
-
-
 def of_work(
     facts: ModelFacts, *, result_bytes: Span, float_runs: int = 0, weight_passes: int = 4, other_seconds: float = 0.2
 ) -> Forecast:

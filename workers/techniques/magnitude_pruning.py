@@ -26,7 +26,8 @@ class MagnitudePruning(Technique):
 
     Layers keep their shape. The file shrinks once it is stored sparse or compressed;
     latency improves only where the runtime has sparse kernels, which onnxruntime has not.
-    Without retraining, most networks bear 30 to 50 % before accuracy falls.
+    Without retraining, small networks bear about 30 %: on a Fashion-MNIST CNN of ours
+    30 % of the whole network cost 0.2 points of accuracy, 50 % cost 6.
     """
 
     about: ClassVar = About(
@@ -34,7 +35,7 @@ class MagnitudePruning(Technique):
     )
     technique: Literal["magnitude-pruning"]
     sparsity: float = Field(
-        0.5,
+        0.3,
         gt=0,
         lt=1,
         title="Sparsity",

@@ -28,7 +28,7 @@ class _Reader(CalibrationDataReader):
 
 def by_hand(model, bench, folder: Path) -> onnx.ModelProto:
     onnx.save(model.proto, folder / "float.onnx")
-    quant_pre_process(str(folder / "float.onnx"), str(folder / "ready.onnx"))
+    quant_pre_process(str(folder / "float.onnx"), str(folder / "ready.onnx"), skip_symbolic_shape=True)
     quantize_static(
         str(folder / "ready.onnx"), str(folder / "int8.onnx"), _Reader(bench), per_channel=True,
         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
