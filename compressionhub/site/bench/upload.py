@@ -1,4 +1,4 @@
-"""1 GiB through the resumable upload against a plain copy to the same disk in the same run, and what it costs in memory."""
+"""1 GiB through the resumable upload against a plain copy to the same disk, and what it costs in memory."""
 
 import base64
 import os
