@@ -7,8 +7,11 @@ instructions than the one it was measured on, an int8 model may answer a little 
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # must stand before the import: newer versions report home
 
 import numpy as np
 import onnxruntime as ort
