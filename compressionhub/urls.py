@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from compressionhub.api import api
 from compressionhub.site import views
 
 urlpatterns = [
@@ -12,6 +13,8 @@ urlpatterns = [
     path("", include("compressionhub.library.urls")),
     path("jobs/", include("compressionhub.jobs.urls")),
     path("fleet/", include("compressionhub.fleet.urls")),
+    path("docs/", include("compressionhub.ui.urls")),
+    path("api/v1/", api.urls),
 ]
 
 handler400 = "compressionhub.errors.bad_request"
