@@ -73,6 +73,11 @@ class DynamicInt8(Technique):
                 word="little-gain",
                 reason=f"Only {share:.0%} of the weights lie in matrix products or LSTMs; the rest stays in float.",
             )
+        if forecasts.too_narrow_for_int8(model, QUANTIZED - {"LSTM"}):
+            return Fit(
+                word="smaller-only",
+                reason="The layers are so narrow that rounding to 8 bits costs the time integer arithmetic saves.",
+            )
         if not device.has_int8_dot_product:
             return Fit(
                 word="smaller-only", reason="This processor has no 8-bit dot product: smaller, but little or no faster."

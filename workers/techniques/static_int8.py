@@ -97,6 +97,11 @@ class StaticInt8(Technique):
                 word="little-gain",
                 reason=f"Only {heavy / model.params:.0%} of the weights lie in layers that can run in 8 bits.",
             )
+        if forecasts.too_narrow_for_int8(model, HEAVY):
+            return Fit(
+                word="smaller-only",
+                reason="The layers are so narrow that rounding to 8 bits costs the time integer arithmetic saves.",
+            )
         return _fit_on(device)
 
     def forecast(self, facts: ModelFacts) -> Forecast:
