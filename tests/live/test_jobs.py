@@ -1,0 +1,332 @@
+"""A job through real parts: Valkey, relay process, worker process, sandboxed children; and what happens when one is killed.
+
+Times are bounds of the product, not of this machine: a job whose worker is gone goes on within 45 seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+
+from compressionhub.accounts.models import Team, User
+from compressionhub.env import ROOT
+from compressionhub.fleet import valkey
+from compressionhub.fleet.models import Node, SetAsideEvent
+from compressionhub.jobs import actions
+from compressionhub.jobs.models import Job, JobEvent
+from compressionhub.jobs.states import State
+from compressionhub.library import actions as library
+from compressionhub.library.models import Dataset, ModelVersion
+from compressionhub.library.store import store
+from workers.recipe import from_value
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+DIGITS = ROOT / "examples" / "digits"
+GOES_ON_WITHIN = 45
+T = Any
+
+
+class Site:
+    """The processes of a small site, except its web process: that is the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.logs: list[Path] = []
+
+    def relay(self) -> subprocess.Popen[bytes]:
+        return self._start("django", "relay", DJANGO_SETTINGS_MODULE="compressionhub.settings", DATABASE_URL=database_url())
+
+    def worker(self, name: str = "host") -> subprocess.Popen[bytes]:
+        return self._start("workers", "work", HUB_NODE=name, HUB_SLOTS="1")
+
+    def _start(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
+        log = self.folder / f"{len(self.logs)}-{command[-1]}.log"
+        self.logs.append(log)
+        environment = {
+            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": django_settings.REDIS_URL,
+            "HUB_STORE": str(django_settings.STORE), "HUB_DATA": os.environ["HUB_DATA"], **more,
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], env=environment, cwd=ROOT, stdout=log.open("wb"), stderr=subprocess.STDOUT
+        )
+        self.running.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self.running:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.running:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def until(self, claim: Callable[[], T], *, seconds: float = 60) -> T:
+        """Wait until a claim holds, and say what the processes said if it never does."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            if found := claim():
+                return found
+            time.sleep(0.05)
+        said = "\n".join(f"--- {log.name}\n{log.read_text()[-1500:]}" for log in self.logs)
+        states = list(Job.objects.values_list("kind", "state", "attempt", "problem"))
+        raise AssertionError(f"It did not happen within {seconds} s. Jobs: {states}\n{said}")
+
+    def ended(self, job: Job, *, seconds: float = 90) -> Job:
+        return self.until(lambda: Job.objects.ended().filter(pk=job.pk).first(), seconds=seconds)
+
+
+def database_url() -> str:
+    """The address of the tests' own database, for other processes."""
+    values = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{Path(values['NAME']).resolve()}".replace("////", "///")
+    return f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+
+
+@pytest.fixture
+def site(tmp_path: Path, settings) -> Iterator[Site]:
+    valkey.client().flushdb()
+    made = Site(tmp_path)
+    yield made
+    made.stop()
+    valkey.client().flushdb()
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, team: Team, bob: User) -> tuple[ModelVersion, Dataset]:
+    """The digits network and data, uploaded by Bob; their inspections are queued."""
+    version = library.add_model(team=team, by=bob, name="digits-cnn", blob=_blob(DIGITS / "digits-cnn.onnx", tmp_path))
+    dataset = library.add_dataset(team=team, by=bob, name="digits", blob=_blob(DIGITS / "digits.npz", tmp_path))
+    return version, dataset
+
+
+def _blob(path: Path, folder: Path) -> Any:
+    copy = folder / path.name
+    copy.write_bytes(path.read_bytes())
+    return store().put(copy, name=path.name)
+
+
+@pytest.fixture
+def ready(site: Site, inputs: tuple[ModelVersion, Dataset], bob: User) -> Callable[..., Job]:
+    """Wait until the files are verified, confirm the contract, and submit a recipe: ``ready("tidy", "static-int8")``."""
+
+    def submit(*slugs: str, **changes: Any) -> Job:
+        version, dataset = inputs
+        site.until(lambda: ModelVersion.objects.get().is_ready and Dataset.objects.get().is_ready)
+        version, dataset = ModelVersion.objects.get(), Dataset.objects.get()
+        if not version.is_confirmed:
+            version = library.confirm_contract(version=version, by=bob)
+        recipe = from_value([{"technique": slug} for slug in slugs or ("magnitude-pruning", "static-int8")])
+        return actions.submit(by=bob, team=version.team, version=version, dataset=dataset, recipe=recipe, **changes)
+
+    return submit
+
+
+def positions(job: Job) -> list[int]:
+    return list(JobEvent.objects.filter(job=job).order_by("position").values_list("position", flat=True))
+
+
+def children(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    found = psutil.Process(worker.pid).children(recursive=True)
+    return [child for child in found if child.is_running() and "child" in " ".join(child.cmdline())]
+
+
+def has_event(job: Job, kind: str, **which: Any) -> Callable[[], bool]:
+    return lambda: JobEvent.objects.filter(job=job, type=kind, **which).exists()
+
+
+def assert_nothing_doubled_or_missing(job: Job) -> None:
+    """Positions rise by one; the events of the run that ended the job are all there, each once."""
+    job.refresh_from_db()
+    assert positions(job) == list(range(1, job.position + 1))
+    seqs = list(JobEvent.objects.filter(job=job, run=job.run).order_by("seq").values_list("seq", flat=True))
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert SetAsideEvent.objects.count() == 0
+
+
+def test_files_are_verified_and_a_job_goes_through(site, ready):
+    site.relay()
+    site.worker()
+
+    job = site.ended(ready())
+
+    assert (job.state, job.problem) == (State.SUCCEEDED, None)
+    assert [step.state for step in job.steps.all()] == ["done", "done", "done"]
+    assert job.report_value.result.size_bytes < job.report_value.baseline.size_bytes / 2
+    assert job.artifacts.filter(name="bundle.zip").exists()
+    assert all(store().exists(item.key) for item in job.artifacts.all())
+    assert_nothing_doubled_or_missing(job)
+
+
+def test_a_job_goes_on_after_its_worker_was_killed_and_keeps_finished_steps(site, ready):
+    site.relay()
+    worker = site.worker()
+    job = ready()
+    site.until(has_event(job, "step_finished", payload__step=1))
+    worker.kill()
+    killed = time.monotonic()
+    site.worker("second")
+
+    site.until(has_event(job, "step_started", attempt=2), seconds=GOES_ON_WITHIN)
+    took = time.monotonic() - killed
+    job = site.ended(job)
+
+    assert took <= GOES_ON_WITHIN
+    assert (job.state, job.attempt, job.lost_attempts, job.attempt_shown) == (State.SUCCEEDED, 2, 1, 2)
+    assert [step.state for step in job.steps.all()] == ["cached", "cached", "done"]
+    assert has_event(job, "attempt_lost")()
+    assert_nothing_doubled_or_missing(job)
+
+
+def test_a_worker_that_is_started_anew_under_its_name_goes_on_at_once(site, ready):
+    site.relay()
+    worker = site.worker()
+    job = ready()
+    site.until(has_event(job, "step_started"))
+    time.sleep(12)  # until silence is trusted: one beat after the relay's start
+    worker.kill()
+    worker.wait()
+    killed = time.monotonic()
+    site.worker()
+
+    site.until(has_event(job, "started", attempt=2), seconds=25)
+
+    assert time.monotonic() - killed < 25
+    assert site.ended(job).state == State.SUCCEEDED
+
+
+def test_a_job_goes_on_after_its_child_was_killed(site, ready):
+    site.relay()
+    worker = site.worker()
+    job = ready()
+    site.until(has_event(job, "step_finished", payload__step=0))
+    child = site.until(lambda: children(worker))[0]
+    child.send_signal(signal.SIGKILL)
+
+    site.until(has_event(job, "started", attempt=2), seconds=GOES_ON_WITHIN)
+    job = site.ended(job)
+
+    assert (job.state, job.lost_attempts) == (State.SUCCEEDED, 1)
+    assert job.steps.get(index=0).state == "cached"
+    assert worker.poll() is None
+    assert_nothing_doubled_or_missing(job)
+
+
+def test_a_relay_killed_in_the_middle_costs_no_attempt_and_no_event(site, ready):
+    relay = site.relay()
+    site.worker()
+    job = ready()
+    site.until(has_event(job, "step_started"))
+    relay.kill()
+    time.sleep(3)  # the worker goes on meanwhile
+    site.relay()
+
+    job = site.ended(job)
+
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+    assert_nothing_doubled_or_missing(job)
+
+
+def test_three_lost_attempts_fail_the_job_with_the_reason(site, ready):
+    site.relay()
+    worker = site.worker()
+    job = ready()
+    for attempt in (1, 2, 3):
+        site.until(has_event(job, "started", attempt=attempt), seconds=GOES_ON_WITHIN)
+        site.until(lambda: children(worker))[0].send_signal(signal.SIGKILL)
+        site.until(has_event(job, "attempt_lost", attempt=attempt), seconds=GOES_ON_WITHIN)
+
+    job = site.ended(job)
+
+    assert (job.state, job.lost_attempts) == (State.FAILED, 3)
+    assert job.problem_value.code == "job.lost"
+    assert "3 times" in job.problem_value.message
+    assert_nothing_doubled_or_missing(job)
+
+
+def test_a_cancelled_job_stops_within_two_seconds(site, ready, bob):
+    site.relay()
+    worker = site.worker()
+    job = ready()
+    site.until(has_event(job, "step_started"))
+    asked = time.monotonic()
+    actions.cancel(job=Job.objects.get(pk=job.pk), by=bob)
+
+    job = site.ended(job, seconds=10)
+
+    assert time.monotonic() - asked < 2
+    assert job.state == State.CANCELLED
+    assert worker.poll() is None
+    site.until(lambda: not children(worker), seconds=3)
+
+
+def test_a_worker_that_is_asked_to_stop_sends_its_job_back_without_counting(site, ready):
+    site.relay()
+    worker = site.worker()
+    job = ready()
+    site.until(has_event(job, "step_started"))
+    worker.terminate()
+    site.worker("second")
+
+    job = site.ended(job)
+
+    assert (job.state, job.attempt, job.lost_attempts) == (State.SUCCEEDED, 2, 0)
+    assert has_event(job, "requeued")()
+
+
+def test_a_ticket_that_the_broker_lost_is_sent_again(site, ready):
+    site.relay()
+    first = site.worker()
+    site.until(lambda: ModelVersion.objects.get().is_ready and Dataset.objects.get().is_ready)
+    first.terminate()
+    first.wait(10)
+    job = ready("tidy")
+    valkey.client().delete(*valkey.queue_keys(job.queue))
+    site.worker("second")
+
+    site.until(has_event(job, "started"), seconds=GOES_ON_WITHIN)
+
+    assert Job.objects.get(pk=job.pk).attempt == 1
+
+
+def test_a_file_that_is_no_network_is_rejected_with_a_reason(site, team, bob, tmp_path):
+    site.relay()
+    site.worker()
+    path = tmp_path / "evil.onnx"
+    path.write_bytes(b"\x80\x04\x95 no network at all")
+    version = library.add_model(team=team, by=bob, name="evil", blob=store().put(path, name="evil.onnx"))
+
+    site.until(lambda: ModelVersion.objects.get(pk=version.pk).is_rejected)
+
+    version.refresh_from_db()
+    assert version.problem.fault == "yours"
+    assert version.problem.hint
+    assert Job.objects.get().state == State.FAILED
+
+
+def test_ten_samples_are_tried_when_the_library_asks(site, inputs, bob):
+    site.relay()
+    site.worker()
+    site.until(lambda: ModelVersion.objects.get().is_ready and Dataset.objects.get().is_ready)
+
+    library.try_contract(version=ModelVersion.objects.get(), dataset=Dataset.objects.get(), by=bob)
+
+    tried = site.until(lambda: ModelVersion.objects.get().tried)
+    assert len(tried.samples) == 10
+    assert not tried.no_better_than_chance
+    assert Node.objects.get().about.sandbox.says
