@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from compressionhub.env import ROOT
-from workers.recipe import techniques
 
 TENSOR_LIBRARIES = ("torch", "onnx", "onnxruntime", "sklearn", "scipy", "transformers")
 TEMPLATES = sorted((ROOT / "frontend" / "templates").rglob("*.html"))
@@ -81,20 +80,58 @@ def test_templates_hold_no_inline_style_script_or_handler(template):
     assert [each for each in scripts if "src=" not in each and "application/json" not in each] == []
 
 
-def test_no_list_of_techniques_is_kept_by_hand():
-    slugs = set(techniques())
-    own = set((ROOT / "workers" / "techniques").glob("*.py"))
-    files = [
-        path for folder in ("workers", "compressionhub") for path in (ROOT / folder).rglob("*.py") if path not in own
-    ]
+NEWCOMER = '''"""A technique that nobody has heard of."""
+from typing import ClassVar, Literal
+from pydantic import Field
+from workers.technique import About, Family, Forecast, Technique
 
-    knowing = {}
-    for path in files:
-        named = {slug for slug in slugs if re.search(rf"[\"']{slug}[\"']", path.read_text())}
-        if len(named) >= 0.8 * len(slugs):  # a recipe may name a few
-            knowing[str(path.relative_to(ROOT))] = sorted(named)
 
-    assert knowing == {}
+class Nothing(Technique):
+    """Do nothing, thoroughly.
+
+    Here to see who notices.
+    """
+
+    about: ClassVar = About(title="Thorough nothing", family=Family.SHARING, source="nobody, 2026")
+    technique: Literal["thorough-nothing"]
+    effort: float = Field(0.5, gt=0, lt=1, title="Effort", description="How hard nothing is done.")
+
+    def forecast(self, facts):
+        raise NotImplementedError
+
+    def apply(self, model, bench):
+        return model
+'''
+
+
+def test_one_new_file_is_a_new_technique_everywhere(tmp_path):
+    (tmp_path / "nothing.py").write_text(NEWCOMER)
+    script = f"""
+import json, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "compressionhub.settings"
+import workers.techniques
+workers.techniques.__path__.append({str(tmp_path)!r})
+import django
+django.setup()
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0)
+from compressionhub.accounts import actions
+from compressionhub.accounts.models import User
+actions.first_start()
+client = Client(headers={{"host": "localhost"}})
+client.force_login(User.objects.get(), backend="compressionhub.accounts.backends.NameOrEmailBackend")
+paths = ["/docs/techniques/", "/docs/techniques/thorough-nothing/", "/api/v1/techniques"]
+print(json.dumps([client.get(path).content.decode() for path in paths]))
+"""
+    environment = {"PATH": "/usr/bin:/bin", "HUB_DATA": str(tmp_path / "hub"), "HUB_DEBUG": "1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    listed, page, api = json.loads(done.stdout.splitlines()[-1])
+
+    assert "Thorough nothing" in listed
+    assert "How hard nothing is done." in page
+    assert "thorough-nothing" in api
 
 
 def test_no_file_speaks_of_where_it_was_made():
