@@ -18,6 +18,7 @@ from compressionhub.accounts.http import HubRequest
 from compressionhub.errors import HubError, Invalid, as_problem
 from compressionhub.library import actions, partial, tus
 from compressionhub.library.models import FileKind, TrainedModel, Upload
+from compressionhub.library.streaming import Cut, body_of
 
 P = ParamSpec("P")
 
@@ -45,6 +46,8 @@ def speaks_tus(view: Callable[Concatenate[HubRequest, P], HttpResponse]) -> Call
     def guarded(request: HubRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             response = _guarded(view, request, *args, **kwargs)
+        except Cut:
+            response = HttpResponse(status=400)  # nobody is there to read it
         except HubError as error:
             response = JsonResponse(as_problem(error), status=error.status, content_type="application/problem+json")
         response["Tus-Resumable"] = tus.VERSION
@@ -137,7 +140,7 @@ def _receive(request: HubRequest, found: Upload) -> HttpResponse:
         found.refresh_from_db(fields=["arrived_at"])
         if found.arrived_at is not None:
             raise Invalid("This file has arrived already.", hint="Start a new upload.", code="upload.arrived")
-        arrived = partial.append(file, request, offset=offset, most=found.size_bytes, checksum=checksum)
+        arrived = partial.append(file, body_of(request), offset=offset, most=found.size_bytes, checksum=checksum)
         if arrived == found.size_bytes:
             actions.finish_upload(upload=found)
     return HttpResponse(status=204, headers={"Upload-Offset": str(arrived), **_life(found)})
