@@ -1,14 +1,13 @@
 """What a file is, by its first bytes. Names and endings are never asked."""
 
 import pickletools
+import re
 from pathlib import Path
 
 HEAD_BYTES = 4096
 TAR_MAGIC_AT = 257
 PICKLE_CODES_LOOKED_AT = 64
-CALLS = frozenset(
-    {"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "EXT1", "EXT2", "EXT4"}
-)
+NAMES_A_CALLABLE = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
 
 STARTS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "zip"),
@@ -66,14 +65,15 @@ def looks_like_pickle(head: bytes) -> bool:
     """Whether Python's unpickler would start to work on these bytes.
 
     Protocols 0 and 1 have no mark: the bytes are read as pickle instructions, and count as a
-    pickle when they end one or call something. Plain text may pass for one: ask this only about
+    pickle when they end one or name something to call. Plain text may pass for one: ask this only about
     files that should be binary.
     """
     if _is_marked_pickle(head):
         return True
     try:
-        for count, (code, _, _) in enumerate(pickletools.genops(head)):
-            if code.name in CALLS or (code.name == "STOP" and count > 0):
+        for count, (code, argument, _) in enumerate(pickletools.genops(head)):
+            calls = code.name in ("GLOBAL", "INST") and NAMES_A_CALLABLE.fullmatch(str(argument))
+            if calls or (code.name == "STOP" and count > 0):
                 return True
             if count >= PICKLE_CODES_LOOKED_AT:
                 return False
