@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from compressionhub.ui.units import number
 from workers.errors import Frozen
 from workers.metric import metrics
 from workers.report import MetricDelta, Report, VerdictWord
@@ -47,7 +48,9 @@ class Gate(Frozen):
         json_schema_extra={"unit": "points", "step": 0.1},
     )  # fmt: skip
     strict: bool = Field(False, title="Strict", description="Compare the bad end of the 95 % interval, not the middle.")
-    least_verdict: VerdictWord | None = Field(None, title="Verdict at least", description="The worst verdict that still passes.")
+    least_verdict: VerdictWord | None = Field(
+        None, title="Verdict at least", description="The worst verdict that still passes."
+    )
 
     def judge(self, report: Report) -> GateResult:
         """Compare a report with the rules."""
@@ -70,11 +73,15 @@ class Gate(Frozen):
         counted = worst if self.strict else middle
         unit = "%" if is_relative(name) else "points"
         return Finding(
-            rule=f"{name}: loses at most {self.max_drop_points:g} {unit}{', whole interval' if self.strict else ''}",
-            measured=f"loses {middle:.2f} {unit}, at worst {worst:.2f}",
+            rule=f"{_title(name)} drop at most {self.max_drop_points:g} {unit}{', whole interval' if self.strict else ''}",
+            measured=f"{number(-middle, 2, signed=True)} {unit}; the interval ends at {number(-worst, 2, signed=True)}",
             passed=counted <= self.max_drop_points,
             at_risk=worst > self.max_drop_points,
         )
+
+
+def _title(name: str) -> str:
+    return metrics()[name].about.title if name in metrics() else name.capitalize()
 
 
 def headline(report: Report) -> str | None:
@@ -104,5 +111,3 @@ def _verdict(least: VerdictWord, report: Report) -> Finding:
         measured=word or "no verdict: the host was too noisy",
         passed=word is not None and VERDICT_ORDER.index(word) >= VERDICT_ORDER.index(least),
     )
-
-

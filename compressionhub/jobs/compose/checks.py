@@ -45,10 +45,10 @@ def _input(contract: Contract, data: DatasetFacts, version: ModelVersion) -> Che
     shape, said = tuple(found.shape), _shape(wanted.shape)
     if shape == wanted.shape:
         return Check(good=True, text=f"input matches {said}")
-    if wanted.resize:
-        return Check(good=True, text=f"{_shape(shape)} is resized to {said}")
     if _count(shape) == _count(wanted.shape):
         return Check(good=True, text=f"{_shape(shape)} is laid out as {said}")
+    if wanted.resize:
+        return Check(good=True, text=f"{_shape(shape)} is resized to {said}")
     return Check(
         good=False, text=f"the model takes {said}, the data holds {_shape(shape)}", url=version.get_absolute_url()
     )

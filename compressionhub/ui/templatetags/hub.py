@@ -418,3 +418,9 @@ def day(value: datetime | None) -> str:
 def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
     """The value under a key, or None."""
     return mapping.get(key) if mapping else None
+
+
+@register.filter
+def sentence(text: str) -> str:
+    """The text with one full stop at its end, whoever wrote it."""
+    return f"{text.strip().rstrip('.')}."
