@@ -124,10 +124,11 @@ class Sample(Frozen):
 
 
 class Tried(Frozen):
-    """Ten samples through the contract, and the metric on validation data beside what guessing would give."""
+    """Ten samples through ``contract``, and the metric on validation data beside what guessing would give."""
 
     type: Literal["tried"] = "tried"
     samples: tuple[Sample, ...]
+    contract: Contract
     metric: str
     measured: Interval
     chance: float

@@ -41,6 +41,7 @@ def attempt(
     poor = predictions.labels is not None and _no_better(name, measured, chance)
     return Tried(
         samples=tuple(_sample(data, predictions, row, contract) for row in range(min(SAMPLES, len(predictions.rows)))),
+        contract=contract,
         metric=name,
         measured=measured,
         chance=chance,

@@ -7,6 +7,7 @@ from kombu.exceptions import OperationalError
 
 from compressionhub.celery import send_ticket
 from compressionhub.jobs.models import Job
+from workers.contract import Contract
 from workers.ticket import Kind, Limits, Ticket
 
 LIMITS = Limits()
@@ -29,12 +30,20 @@ def ticket(job: Job) -> Ticket:
         model=job.model_version.blob if job.model_version else None,
         data=job.dataset.blob if job.dataset else None,
         options=job.dataset.options if job.dataset else Ticket.model_fields["options"].default,
-        contract=job.model_version.contract if job.model_version else None,
+        contract=_contract(job),
         recipe=job.recipe_value,
         device=job.device,
         seed=job.seed,
         limits=LIMITS,
     )
+
+
+def _contract(job: Job) -> Contract | None:
+    """The version's contract; none for a trial of a mere guess, so that the worker guesses anew with the data at hand."""
+    version = job.model_version
+    if version is None or (job.kind == Kind.TRY and version.contract_is_guess):
+        return None
+    return version.contract
 
 
 def send(job: Job) -> bool:

@@ -128,6 +128,7 @@ class ModelVersion(StoredFile):
     number = models.PositiveIntegerField()
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
     contract_json = models.JSONField(null=True, blank=True)
+    contract_is_guess = models.BooleanField(default=True, help_text="No person has edited or confirmed it.")
     contract_confirmed_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     contract_confirmed_at = models.DateTimeField(null=True, blank=True)
     tried_json = models.JSONField(null=True, blank=True)

@@ -30,7 +30,7 @@ def edit_contract(*, version: ModelVersion, by: User, contract: Contract) -> Mod
     require(by, Verb.EDIT_LIBRARY, version.team)
     _require_ready(version)
     _require_same_borders(version, contract)
-    version.contract = contract
+    version.contract, version.contract_is_guess = contract, False
     version.contract_confirmed_by = version.contract_confirmed_at = None
     version.tried = version.trial_problem = version.tried_on = version.trial_asked_at = None
     version.save()
@@ -92,6 +92,7 @@ def confirm_contract(*, version: ModelVersion, by: User) -> ModelVersion:
     if version.contract_json is None:
         raise WrongState(f"{version} has no contract yet.", hint="Wait until it is ready.")
     version.contract_confirmed_by, version.contract_confirmed_at = by, timezone.now()
-    version.save(update_fields=["contract_confirmed_by", "contract_confirmed_at"])
+    version.contract_is_guess = False
+    version.save(update_fields=["contract_confirmed_by", "contract_confirmed_at", "contract_is_guess"])
     audit(by, "contract.confirm", version, version.team)
     return version

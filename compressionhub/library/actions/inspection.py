@@ -56,9 +56,15 @@ def record_rejection(*, item: ModelVersion | Dataset, problem: Problem) -> None:
 
 @transaction.atomic
 def record_trial(*, version: ModelVersion, dataset: Dataset, tried: Tried) -> None:
-    """Write what ten samples gave."""
+    """Write what ten samples gave, and the contract they went through where it is still a guess.
+
+    A guess made with the data at hand is better than the one made from the network alone: whether values
+    run from 0 to 255 or to 1, and how the classes are called, stands in the data.
+    """
+    if version.contract_is_guess:
+        version.contract = tried.contract
     version.tried, version.tried_on, version.trial_problem, version.trial_asked_at = tried, dataset, None, None
-    version.save(update_fields=["tried_json", "tried_on", "trial_problem_json", "trial_asked_at"])
+    version.save(update_fields=["contract_json", "tried_json", "tried_on", "trial_problem_json", "trial_asked_at"])
     audit(None, "contract.tried", version, version.team, metric=tried.metric, value=tried.measured.value)
 
 

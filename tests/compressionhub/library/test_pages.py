@@ -4,16 +4,23 @@ import pytest
 
 from compressionhub.library import actions
 from compressionhub.library.models import State
+from workers.contract import Contract, InputSpec, OutputSpec, Task
 from workers.errors import Problem
 from workers.events import Sample, Tried
 from workers.report import Interval
+
+CONTRACT = Contract(
+    task=Task.CLASSIFICATION,
+    inputs=(InputSpec(name="pixels", shape=(1, 8, 8), layout="CHW", channels="gray"),),
+    outputs=(OutputSpec(name="logits", meaning="logits"),),
+)
 
 
 def tried(**changes) -> Tried:
     sample = Sample(row=3, label="7", prediction="1", right=False, score=0.51)
     values = {
         "samples": (sample,), "metric": "accuracy", "measured": Interval(value=0.97, low=0.94, high=0.985, n=360),
-        "chance": 0.1, "no_better_than_chance": False,
+        "chance": 0.1, "no_better_than_chance": False, "contract": CONTRACT,
     }  # fmt: skip
     return Tried(**{**values, **changes})
 
@@ -133,3 +140,18 @@ def test_names_of_layers_and_labels_are_text_and_never_markup(client, alice, ver
     page = client.get(version.get_absolute_url()).content.decode()
 
     assert "<img src=x" not in page
+
+
+def test_a_trial_replaces_a_guess_by_the_contract_it_made_with_the_data(version, dataset):
+    actions.record_trial(version=version, dataset=dataset, tried=tried())
+
+    version.refresh_from_db()
+    assert version.contract == CONTRACT
+
+
+def test_a_trial_leaves_a_contract_that_a_person_edited(version, dataset, alice, contract):
+    actions.edit_contract(version=version, by=alice, contract=contract)
+    actions.record_trial(version=version, dataset=dataset, tried=tried())
+
+    version.refresh_from_db()
+    assert version.contract == contract
