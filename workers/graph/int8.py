@@ -7,6 +7,7 @@ x86 processors without VNNI add pairs of 8-bit products in 16 bits, which satura
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import QuantizationMode
 
 from workers.device import ARM, DeviceProfile
+from workers.errors import YoursToFix
 from workers.graph import sharing, surgery
 
 VNNI_NOTE = (
@@ -77,19 +79,20 @@ def static(
         name: TensorData(lowest=np.array(low, np.float32), highest=np.array(high, np.float32))
         for name, (low, high) in ranges.items()
     }
-    quantizer = QDQQuantizer(
-        proto,
-        choice.per_channel,
-        choice.seven_bit,
-        QuantType.QInt8,
-        QuantType.QInt8 if choice.signed_activations else QuantType.QUInt8,
-        TensorsData(CalibrationMethod.MinMax, found),
-        [],
-        excluded,
-        sorted(op_types),
-        {},
+    result = _quantized(
+        lambda: QDQQuantizer(
+            proto,
+            choice.per_channel,
+            choice.seven_bit,
+            QuantType.QInt8,
+            QuantType.QInt8 if choice.signed_activations else QuantType.QUInt8,
+            TensorsData(CalibrationMethod.MinMax, found),
+            [],
+            excluded,
+            sorted(op_types),
+            {},
+        )
     )
-    result = _written_by(quantizer)
     _float_outputs(result)
     return result
 
@@ -103,21 +106,22 @@ def dynamic(proto: ModelProto, choice: Choice, *, op_types: frozenset[str], excl
         excluded: names of nodes to leave in float.
     """
     left = [*excluded, *(f"{name}_MatMul" for name in excluded)]  # the quantizer splits Gemm before it looks at names
-    quantizer = ONNXQuantizer(
-        proto,
-        choice.per_channel,
-        choice.seven_bit,
-        QuantizationMode.IntegerOps,
-        False,
-        QuantType.QInt8,
-        QuantType.QUInt8,
-        None,
-        [],
-        left,
-        sorted(op_types),
-        {"MatMulConstBOnly": True},
+    return _quantized(
+        lambda: ONNXQuantizer(
+            proto,
+            choice.per_channel,
+            choice.seven_bit,
+            QuantizationMode.IntegerOps,
+            False,
+            QuantType.QInt8,
+            QuantType.QUInt8,
+            None,
+            [],
+            left,
+            sorted(op_types),
+            {"MatMulConstBOnly": True},
+        )
     )
-    return _written_by(quantizer)
 
 
 def _float_outputs(proto: ModelProto) -> None:
@@ -140,8 +144,21 @@ def _float_outputs(proto: ModelProto) -> None:
     sharing.drop_unused(graph)
 
 
-def _written_by(quantizer: QDQQuantizer | ONNXQuantizer) -> ModelProto:
-    quantizer.quantize_model()
+def _quantized(make: Callable[[], QDQQuantizer | ONNXQuantizer]) -> ModelProto:
+    """What a quantizer makes of the graph it was given, in an order the standard asks for.
+
+    Raises:
+        YoursToFix: where onnxruntime's quantizer cannot work on this graph.
+    """
+    try:
+        quantizer = make()
+        quantizer.quantize_model()
+    except Exception as error:  # the quantizers raise whatever their arithmetic raises
+        raise YoursToFix(
+            f"Expected a graph that onnxruntime can quantize, found one on which it fails: {error}",
+            hint="Leave the layer it names in float, or export the model again with fixed shapes inside.",
+            code="technique.quantizer-failed",
+        ) from error
     result: ModelProto = quantizer.model.model
     surgery.sort_topologically(result.graph)  # the quantizers put their nodes at the end
     del result.graph.value_info[:]

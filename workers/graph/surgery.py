@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.inliner
 import onnxruntime as ort
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
@@ -49,6 +50,11 @@ def copy(proto: ModelProto) -> ModelProto:
     fresh = ModelProto()
     fresh.CopyFrom(proto)
     return fresh
+
+
+def inlined(proto: ModelProto) -> ModelProto:
+    """A copy whose local functions, which newer exporters write, are replaced by their nodes."""
+    return onnx.inliner.inline_local_functions(proto) if proto.functions else copy(proto)
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
@@ -246,13 +252,24 @@ def for_int8(proto: ModelProto, scratch: Path, threads: int = 1) -> ModelProto:
     """
     from onnxruntime.quantization.quant_utils import add_infer_metadata
 
-    ready = copy(proto)
+    ready = inlined(proto)
     name_nodes(ready)
     if opset(ready) < LEAST_OPSET_FOR_INT8:
         ready = _raised(ready)
     ready = onnx.shape_inference.infer_shapes(optimized(ready, scratch, threads), data_prop=True)
+    flatten_biases(ready.graph)
     add_infer_metadata(ready)  # else the quantizer writes the model to the system's temporary folder
     return ready
+
+
+def flatten_biases(graph: GraphProto) -> None:
+    """Write biases of Gemm as (n,) instead of (1, n): the same to Gemm, but onnxruntime's quantizer fails on rows."""
+    biases = {node.input[2] for node in graph.node if node.op_type == "Gemm" and len(node.input) > 2}
+    readers = consumers(graph)
+    for tensor in graph.initializer:
+        is_row = len(tensor.dims) == 2 and tensor.dims[0] == 1
+        if tensor.name in biases and is_row and all(node.op_type == "Gemm" for node in readers[tensor.name]):
+            tensor.dims[:] = [tensor.dims[1]]
 
 
 def _raised(proto: ModelProto) -> ModelProto:
@@ -313,17 +330,17 @@ def rename(
         if definitions:
             node.output[:] = [names.get(name, name) for name in node.output]
         for body in subgraphs(node):
-            _rename_inside(body, names)
+            rename_inside(body, names)
     if definitions:
         for tensor in graph.initializer:
             tensor.name = names.get(tensor.name, tensor.name)
 
 
-def _rename_inside(body: GraphProto, names: dict[str, str]) -> None:
+def rename_inside(body: GraphProto, names: dict[str, str]) -> None:
     """Rename what a body takes from outside. Names are unique over a graph and its bodies, so none is hidden."""
     for node in body.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         for inner in subgraphs(node):
-            _rename_inside(inner, names)
+            rename_inside(inner, names)
     for item in body.output:
         item.name = names.get(item.name, item.name)

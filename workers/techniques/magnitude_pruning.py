@@ -78,6 +78,7 @@ class MagnitudePruning(Technique):
 
         if surgery.is_quantized(model.proto):
             raise surgery.AlreadyQuantized(self.about.title)
+        model = model.with_proto(surgery.inlined(model.proto))
         chosen = weights.of_layers(model.proto, PRUNED, excluded=surgery.known_layers(model.proto, self.excluded))
         if not chosen:
             raise YoursToFix(

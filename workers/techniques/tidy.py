@@ -60,7 +60,7 @@ class Tidy(Technique):
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         from workers.graph import folding, sharing, surgery
 
-        proto = surgery.copy(model.proto)
+        proto = surgery.inlined(model.proto)
         folding.weights_are_constants(proto)
         sharing.drop_remarks(proto)
         removed, rounds = 1, 0

@@ -3,8 +3,10 @@ import sys
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from tests.workers.techniques.conftest import loaded, network, rows, run
 from workers.errors import YoursToFix
@@ -111,3 +113,108 @@ def test_a_network_in_float16_weights_still_gets_dynamic_batches(mlp, make_bench
 
     assert run(half, rows(1, 64)).shape == (1, 10)
     assert run(half, rows(9, 64)).shape == (9, 10)
+
+
+def normalised(epsilon: float) -> onnx.ModelProto:
+    """Layer normalization as older exporters write it: one value is read by several sensitive operations."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"], name="mix"),
+        helper.make_node("ReduceMean", ["m"], ["mean"], name="mean", axes=[1]),
+        helper.make_node("Sub", ["m", "mean"], ["d"], name="centre"),
+        helper.make_node("Pow", ["d", "two"], ["squared"], name="square"),
+        helper.make_node("Exp", ["d"], ["e"], name="exp"),
+        helper.make_node("Log", ["e"], ["same"], name="log"),
+        helper.make_node("ReduceMean", ["squared"], ["variance"], name="variance", axes=[1]),
+        helper.make_node("Add", ["variance", "epsilon"], ["safe"], name="safe"),
+        helper.make_node("Sqrt", ["safe"], ["root"], name="root"),
+        helper.make_node("Div", ["same", "root"], ["y"], name="divide"),
+    ]
+    weights = {
+        "w": np.eye(8, dtype=np.float32), "two": np.array(2, np.float32), "epsilon": np.array(epsilon, np.float32)
+    }  # fmt: skip
+    return network(nodes, weights, ("N", 8), ("N", 8))
+
+
+def test_a_value_read_by_several_sensitive_operations_is_cast_once(make_bench):
+    half = Fp16().apply(loaded(normalised(1e-5)), make_bench((8,))).proto
+
+    casts = [node.input[0] for node in half.graph.node if node.op_type == "Cast"]
+    assert len(casts) == len(set(casts))
+    x = rows(4, 8)
+    np.testing.assert_allclose(run(half, x), run(normalised(1e-5), x), atol=0.01)
+
+
+def test_an_epsilon_too_small_for_float16_does_not_vanish(make_bench):
+    half = Fp16(cautious=False).apply(loaded(normalised(1e-12)), make_bench((8,))).proto
+
+    flat = np.ones((2, 8), np.float32)  # no variance: only epsilon stands between the division and zero
+    assert np.isfinite(run(half, flat)).all()
+
+
+def test_branches_stay_in_float32_and_see_float32_values(make_bench):
+    def branch(name, op):
+        body = [helper.make_node(op, ["m", "shift"], [name])]
+        return helper.make_graph(body, name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)])
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"], name="mix"),
+        helper.make_node("ReduceSum", ["m"], ["sum"], name="sum", keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["condition"], name="ask"),
+        helper.make_node("If", ["condition"], ["b"], name="branch",
+                         then_branch=branch("t", "Add"), else_branch=branch("e", "Sub")),
+        helper.make_node("MatMul", ["b", "w"], ["y"], name="again"),
+    ]  # fmt: skip
+    weights = {
+        "w": np.eye(4, dtype=np.float32), "shift": np.full((1, 4), 0.1, np.float32), "zero": np.array(0, np.float32)
+    }  # fmt: skip
+    proto = network(nodes, weights, ("N", 4), ("N", 4))
+
+    half = Fp16().apply(loaded(proto), make_bench((4,))).proto
+
+    for sign in (1, -1):
+        x = sign * np.abs(rows(3, 4))
+        np.testing.assert_allclose(run(half, x), run(proto, x), atol=2e-3)
+
+
+def test_local_functions_are_seen_through(make_bench):
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    dense = helper.make_function(
+        "own", "Dense", ["a", "b"], ["c"], [helper.make_node("MatMul", ["a", "b"], ["c"])], opsets[:1]
+    )
+    proto = network([helper.make_node("Dense", ["x", "w"], ["y"], domain="own")], {"w": rows(4, 4)}, ("N", 4), ("N", 4))
+    proto.functions.append(dense)
+    proto.opset_import.append(opsets[1])
+
+    half = Fp16().apply(loaded(proto), make_bench((4,))).proto
+
+    assert [tensor.data_type for tensor in half.graph.initializer] == [TensorProto.FLOAT16]
+    np.testing.assert_allclose(run(half, rows(2, 4)), run(proto, rows(2, 4)), atol=0.01)
+
+
+def test_the_sizes_of_a_resize_stay_in_float32(make_bench):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        helper.make_node("Resize", ["c", "", "scales"], ["y"], name="up", mode="nearest"),
+    ]
+    weights = {"w": rows(2, 3, 1, 1), "scales": np.array([1, 1, 2, 2], np.float32)}
+    proto = network(nodes, weights, ("N", 3, 4, 4), ("N", 2, 8, 8))
+
+    half = Fp16().apply(loaded(proto), make_bench((3, 4, 4))).proto
+
+    kinds = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
+    assert kinds == {"w": TensorProto.FLOAT16, "scales": TensorProto.FLOAT}
+    np.testing.assert_allclose(run(half, rows(2, 3, 4, 4)), run(proto, rows(2, 3, 4, 4)), atol=0.02)
+
+
+def test_it_agrees_with_onnxruntimes_converter_on_a_plain_network(cnn, bench):
+
+    copied = onnx.ModelProto()
+    copied.CopyFrom(cnn.proto)
+    theirs = convert_float_to_float16(copied, keep_io_types=True)
+    x = rows(20, 3, 12, 12)
+
+    ours = Fp16().apply(cnn, bench).proto
+
+    assert abs(ours.ByteSize() / theirs.ByteSize() - 1) < 0.05
+    session = onnxruntime.InferenceSession(theirs.SerializeToString())
+    np.testing.assert_allclose(run(ours, x), session.run(None, {"x": x})[0], atol=1e-2)

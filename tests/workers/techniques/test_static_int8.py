@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from tests.workers.techniques.conftest import ARM, AVX2, VNNI, convolutional, rows, run
+from tests.workers.techniques.conftest import ARM, AVX2, VNNI, convolutional, gaussian, loaded, network, rows, run
 from workers.errors import Stopped, YoursToFix
 from workers.facts import Role
 from workers.graph import int8
@@ -211,3 +212,27 @@ def test_nothing_is_left_in_the_scratch_folder(cnn, bench):
     StaticInt8().apply(cnn, bench)
 
     assert list(bench.scratch.iterdir()) == []
+
+
+def test_a_bias_written_as_a_row_is_quantized_too(make_bench):
+    make = gaussian(3)
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], name="one"),
+        helper.make_node("Gemm", ["h", "v", "c"], ["y"], name="two"),
+    ]
+    weights = {"w": make(16, 32), "b": make(1, 32), "v": make(32, 8), "c": make(1, 8)}
+    model = loaded(network(nodes, weights, ("N", 16), ("N", 8)))
+
+    quantized = StaticInt8().apply(model, make_bench((16,))).proto
+
+    x = rows(50, 16)
+    assert shapes_in_8_bits(quantized) == {(16, 32), (32, 8)}
+    assert np.abs(run(quantized, x) - run(model.proto, x)).max() < 0.05 * np.ptp(run(model.proto, x))
+
+
+def test_a_graph_the_quantizer_fails_on_is_reported_as_such():
+    def broken():
+        raise KeyError("shape of tensor t7")
+
+    with pytest.raises(YoursToFix, match="t7"):
+        int8._quantized(broken)
