@@ -98,7 +98,10 @@ def type_name(elem_type: int) -> str:
 
 
 def fixed_batch(proto: onnx.ModelProto) -> int:
-    """The batch size a network insists on, or 1 where the batch is free or one."""
+    """The batch size a network insists on, or 1 where the batch is free or one, or the first axis is time."""
+    fed = {item.name for item in proto.graph.input}
+    if any(node.op_type in ("LSTM", "GRU", "RNN") and node.input[0] in fed for node in proto.graph.node):
+        return 1
     first = {value.shape[0] if value.shape else 0 for value in (*inputs(proto), *_borders(proto.graph.output))}
     only = first.pop() if len(first) == 1 else 1
     return only if isinstance(only, int) and only > 1 else 1

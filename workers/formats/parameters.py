@@ -68,10 +68,19 @@ class Use:
 
 
 def uses_by_name(graph: onnx.GraphProto) -> dict[str, list[Use]]:
-    """Where each value goes, in graph order, nested graphs included."""
+    """Where each value goes, in graph order, nested graphs included.
+
+    Products with the scale of a dynamic quantization are left out: they restore a range, and the
+    scales of weights that meet it there were learned by nobody.
+    """
     found: dict[str, list[Use]] = defaultdict(list)
+    scales: set[str] = set()
     for node in graph.node:
         for inner in (node, *all_nodes(node_inside(node))):
+            if inner.op_type == "DynamicQuantizeLinear":
+                scales.add(inner.output[1])
+            if inner.op_type == "Mul" and scales & set(inner.input):
+                continue
             for slot, name in enumerate(inner.input):
                 if name:
                     found[name].append(Use(inner, slot))
