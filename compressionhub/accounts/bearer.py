@@ -30,7 +30,9 @@ class Caller:
         """
         if scope == Scope.WRITE and self.scope != Scope.WRITE:
             raise NotAllowed(
-                "This token only reads.", hint="Make one on the account page that may submit and download.", code="token.scope"
+                "This token only reads.",
+                hint="Make one on the account page that may submit and download.",
+                code="token.scope",
             )
 
 

@@ -111,7 +111,7 @@ def choose_target(*, dataset: Dataset, by: User, target: str) -> Dataset:
             hint=f"Its columns: {', '.join(facts.columns[:20])}.",
         )
     dataset.target = target[:200]
-    _verify_again(dataset, by, "dataset.choose-target", target=target)
+    _verify_again(dataset, by, "dataset.choose-target", column=target)
     return dataset
 
 
