@@ -82,6 +82,18 @@ def is_quantized(proto: ModelProto) -> bool:
     return any(node.op_type in QUANTIZED_OPS for node in all_nodes(proto.graph))
 
 
+def require_int8_weights(proto: ModelProto, hint: str) -> None:
+    """See that quantizing found something to quantize.
+
+    Raises:
+        YoursToFix: if no matrix is stored in 8 bits.
+    """
+    if not any(tensor.data_type == TensorProto.INT8 and len(tensor.dims) > 1 for tensor in proto.graph.initializer):
+        raise YoursToFix(
+            "Expected a layer with fixed weights, found none to quantize.", hint=hint, code="technique.nothing-to-do"
+        )
+
+
 def is_half(proto: ModelProto) -> bool:
     return any(tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16) for tensor in proto.graph.initializer)
 

@@ -88,7 +88,6 @@ class DynamicInt8(Technique):
         return forecasts.of_work(facts, result_bytes=forecasts.int8_bytes(facts, QUANTIZED), other_seconds=0.7)
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.errors import YoursToFix
         from workers.graph import int8, surgery
 
         surgery.require_float32(model.proto, self.about.title)
@@ -98,11 +97,6 @@ class DynamicInt8(Technique):
         bench.progress(1, 2, "Quantizing weights")
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
         quantized = int8.dynamic(ready, choice, op_types=QUANTIZED, excluded=surgery.still_called(ready, left))
-        if not surgery.is_quantized(quantized):
-            raise YoursToFix(
-                "Expected a matrix product or LSTM with fixed weights, found none to quantize.",
-                hint="Use static INT8 for a convolutional network.",
-                code="technique.nothing-to-do",
-            )
+        surgery.require_int8_weights(quantized, hint="Use static INT8 for a convolutional network.")
         bench.progress(2, 2, "Quantized")
         return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.dynamic_note)

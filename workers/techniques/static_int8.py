@@ -129,6 +129,9 @@ class StaticInt8(Technique):
         )
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
         quantized = int8.static(ready, ranges, choice, op_types=QUANTIZED, excluded=surgery.still_called(ready, left))
+        surgery.require_int8_weights(
+            quantized, hint="Layers inside branches and loops stay in float; leave out this step."
+        )
         bench.progress(1, 1, "Quantized")
         return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.note)
 

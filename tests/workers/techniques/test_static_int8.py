@@ -236,3 +236,14 @@ def test_a_graph_the_quantizer_fails_on_is_reported_as_such():
 
     with pytest.raises(YoursToFix, match="t7"):
         int8._quantized(broken)
+
+
+def test_a_network_without_weights_to_quantize_is_refused(bench):
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"], name="relu"),
+        helper.make_node("MaxPool", ["r"], ["y"], name="pool", kernel_shape=[2, 2]),
+    ]
+    model = loaded(network(nodes, {}, ("N", 3, 12, 12), ("N", 3, 11, 11)))
+
+    with pytest.raises(YoursToFix, match="none to quantize"):
+        StaticInt8().apply(model, bench)
