@@ -99,6 +99,8 @@ def _feed(raw: Raw, spec: InputSpec, *, alone: bool) -> Feed:
 def picture_column(data: OpenedData) -> Feed | None:
     """The first input that can be shown as a picture."""
     for feed in data.feeds:
-        if isinstance(feed.column, Pictures) or feed.spec.layout in ("CHW", "HWC", "HW"):
+        shape = feed.column.shape
+        flattened = len(shape) == 2 and shape[0] == shape[1] and feed.spec.layout == "vector"
+        if isinstance(feed.column, Pictures) or flattened or feed.spec.layout in ("CHW", "HWC", "HW"):
             return feed
     return None

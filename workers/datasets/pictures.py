@@ -24,8 +24,9 @@ def picture(data: Data, row: int) -> str:
     if isinstance(feed.column, Pictures):
         mode = "L" if channels_of(feed.spec) == 1 else "RGB"
         return _encoded(feed.column.picture(row, mode))
+    raw = feed.column.take(np.array([row]))
     try:
-        sample = arrange(feed.column.take(np.array([row])), feed.spec)[0]
+        sample = raw[0] if feed.spec.layout == "vector" else arrange(raw, feed.spec)[0]
     except BadData:
         return ""
     pixels = _pixels(np.moveaxis(sample, 0, -1) if feed.spec.layout == "CHW" else sample)
