@@ -5,7 +5,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 from compressionhub.env import ROOT
 from compressionhub.site.bench.figure import Figure
@@ -22,9 +21,10 @@ def measure() -> list[Figure]:
         stage.enter()
         sample = ready_sample()
         pairs = [(_in_the_shell(seed), _through_the_hub(sample, seed)) for seed in range(TIMES)]
-    shell, hub = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+    # The best of each: whatever else runs on the host only adds time, and a noisy host makes the engine measure again.
+    shell, hub = min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
     reach = REACH_RATIO * shell + REACH_EXTRA_SECONDS
-    said = f"{hub:.1f} s ÷ {shell:.1f} s = {hub / shell:.2f} (medians of {TIMES})"
+    said = f"{hub:.1f} s ÷ {shell:.1f} s = {hub / shell:.2f} (best of {TIMES} each)"
     return [Figure(TITLE, said, f"<= {REACH_RATIO} x shell + 2 s = {reach:.1f} s", hub <= reach)]
 
 
