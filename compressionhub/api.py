@@ -19,14 +19,20 @@ PROBLEM_SCHEMA = {
     "description": "An error: a stable code, what was expected and found, and what would help.",
     "required": ["type", "title", "status"],
     "properties": {
-        "type": {"type": "string"}, "title": {"type": "string"}, "detail": {"type": "string"}, "status": {"type": "integer"},
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "detail": {"type": "string"},
+        "status": {"type": "integer"},
         "errors": {"type": "array", "items": {"type": "object"}},
     },
-}  # fmt: skip
+}
 PROBLEMS = {
-    401: "No valid token or session", 403: "The role or the token does not reach", 404: "Nothing there, or not yours to see",
-    409: "Not in a state in which this can be done", 422: "What was sent cannot be used",
-}  # fmt: skip
+    401: "No valid token or session",
+    403: "The role or the token does not reach",
+    404: "Nothing there, or not yours to see",
+    409: "Not in a state in which this can be done",
+    422: "What was sent cannot be used",
+}
 
 
 class HubAPI(NinjaAPI):
@@ -49,7 +55,7 @@ api = HubAPI(
     title="CompressionHub",
     version="1",
     urls_namespace="api",
-    description="Submit compression jobs, follow them, and download what they made. Tokens are made on the account page.",
+    description="Submit compression jobs, follow them, download what they made. Tokens: on the account page.",
     auth=[Bearer(), Session()],
     docs_url=None,
 )
@@ -65,12 +71,22 @@ def _ours(request: HttpRequest, error: Any) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _not_found(request: HttpRequest, error: Exception) -> HttpResponse:
-    return problem("hub.not-found", "There is nothing at this address.", "It may have been deleted, or it belongs to another team.", 404)
+    return problem(
+        "hub.not-found",
+        "There is nothing at this address.",
+        "It may have been deleted, or it belongs to another team.",
+        404,
+    )
 
 
 @api.exception_handler(AuthenticationError)
 def _unknown(request: HttpRequest, error: Exception) -> HttpResponse:
-    response = problem("hub.not-signed-in", "Expected a token or a session, found none that is valid.", "Make a token on the account page.", 401)
+    response = problem(
+        "hub.not-signed-in",
+        "Expected a token or a session, found none that is valid.",
+        "Make a token on the account page.",
+        401,
+    )
     response["WWW-Authenticate"] = "Bearer"
     return response
 
@@ -79,7 +95,9 @@ def _unknown(request: HttpRequest, error: Exception) -> HttpResponse:
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
     where = ".".join(str(part) for part in first["loc"])
-    return problem("hub.invalid", f"{where}: {first['msg']}", "Correct it and send it again.", 422, errors=_plain(error.errors))
+    return problem(
+        "hub.invalid", f"{where}: {first['msg']}", "Correct it and send it again.", 422, errors=_plain(error.errors)
+    )
 
 
 @api.exception_handler(HttpError)

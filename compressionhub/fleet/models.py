@@ -68,7 +68,9 @@ class RelayState(models.Model):
     last_entry = models.CharField(max_length=40, blank=True)
     applied = models.PositiveBigIntegerField(default=0)
     waiting = models.PositiveIntegerField(default=0, help_text="Entries in the stream that are not applied yet.")
-    delay_ms = models.PositiveIntegerField(default=0, help_text="From an event entering the stream to its rows, lately.")
+    delay_ms = models.PositiveIntegerField(
+        default=0, help_text="From an event entering the stream to its rows, lately."
+    )
     worst_delay_ms = models.PositiveIntegerField(default=0, help_text="The longest of the last minute.")
     refused = models.PositiveBigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True)

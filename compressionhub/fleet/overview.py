@@ -72,7 +72,13 @@ class Overview:
         if not self.alive:
             return "No worker is alive: jobs wait."
         workers = "1 worker is alive" if self.alive == 1 else f"{self.alive} workers are alive"
-        waiting = f"{self.waiting} tickets wait" if self.waiting > 1 else "1 ticket waits" if self.waiting else "nothing waits"
+        waiting = (
+            f"{self.waiting} tickets wait"
+            if self.waiting > 1
+            else "1 ticket waits"
+            if self.waiting
+            else "nothing waits"
+        )
         return f"{workers}, {self.busy} of {self.slots} slots busy; {waiting}."
 
     @property
@@ -90,7 +96,9 @@ class Overview:
 
     @property
     def worst_words(self) -> str:
-        return f"at most {self.relay.worst_delay_ms} ms in the last minute" if self.relay_alive else "the relay is silent"
+        return (
+            f"at most {self.relay.worst_delay_ms} ms in the last minute" if self.relay_alive else "the relay is silent"
+        )
 
     @property
     def set_aside_words(self) -> str:
@@ -115,9 +123,13 @@ def overview() -> Overview:
 
 def _node(node: Node, now: datetime) -> NodeView:
     return NodeView(
-        name=node.name, facts=node.about, alive=node.is_alive(now), leaving=node.leaving,
-        busy=len(node.runs), last_beat_at=node.last_beat_at,
-    )  # fmt: skip
+        name=node.name,
+        facts=node.about,
+        alive=node.is_alive(now),
+        leaving=node.leaving,
+        busy=len(node.runs),
+        last_beat_at=node.last_beat_at,
+    )
 
 
 def _queue(name: str, nodes: tuple[NodeView, ...]) -> QueueView:

@@ -51,4 +51,6 @@ def route(recipe: Recipe | None, device: DeviceProfile, *, now: datetime) -> Rou
             hint=f"Start one with: python -m workers work --queues {queue}. Or choose another device or recipe.",
             code="routing.no-worker",
         )
-    return Route(queue=queue, warning=f"No worker that serves the queue {queue} is alive; the job waits until one starts.")
+    return Route(
+        queue=queue, warning=f"No worker that serves the queue {queue} is alive; the job waits until one starts."
+    )

@@ -29,7 +29,9 @@ from workers.ticket import Limits
 URGENT, NORMAL = 0, 5
 
 
-def outlook(*, version: ModelVersion, dataset: Dataset, recipe: Recipe, device: str = "host-1t") -> tuple[Preflight, Route]:
+def outlook(
+    *, version: ModelVersion, dataset: Dataset, recipe: Recipe, device: str = "host-1t"
+) -> tuple[Preflight, Route]:
     """What a job would take and where it would run: the checks of ``submit`` without a person and without writing.
 
     Raises:
@@ -48,9 +50,17 @@ def outlook(*, version: ModelVersion, dataset: Dataset, recipe: Recipe, device: 
 
 @transaction.atomic
 def submit(
-    *, by: User, team: Team, version: ModelVersion, dataset: Dataset, recipe: Recipe, device: str = "host-1t",
-    seed: int = 0, gate: Gate | None = None, copy_of: Job | None = None,
-) -> Job:  # fmt: skip
+    *,
+    by: User,
+    team: Team,
+    version: ModelVersion,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: str = "host-1t",
+    seed: int = 0,
+    gate: Gate | None = None,
+    copy_of: Job | None = None,
+) -> Job:
     """Queue a recipe to be applied to a model version.
 
     Raises:
@@ -61,12 +71,26 @@ def submit(
     _check_owned(team, version, dataset)
     forecast, found = outlook(version=version, dataset=dataset, recipe=recipe, device=device)
     if forecast.refused:
-        raise Invalid(forecast.refused, hint="Choose a smaller batch of data, fewer steps or a larger worker.", code="job.too-large")
+        raise Invalid(
+            forecast.refused,
+            hint="Choose a smaller batch of data, fewer steps or a larger worker.",
+            code="job.too-large",
+        )
     job = _queue(
-        team=team, kind=Kind.COMPRESS, by=by, version=version, dataset=dataset, queue=found.queue, priority=NORMAL,
-        recipe=recipe.model_dump(mode="json"), device=device, seed=seed, gate=(gate or Gate()).model_dump(mode="json"),
-        preflight=forecast.model_dump(mode="json"), copy_of=copy_of,
-    )  # fmt: skip
+        team=team,
+        kind=Kind.COMPRESS,
+        by=by,
+        version=version,
+        dataset=dataset,
+        queue=found.queue,
+        priority=NORMAL,
+        recipe=recipe.model_dump(mode="json"),
+        device=device,
+        seed=seed,
+        gate=(gate or Gate()).model_dump(mode="json"),
+        preflight=forecast.model_dump(mode="json"),
+        copy_of=copy_of,
+    )
     Step.objects.bulk_create(_steps(job, recipe, forecast))
     audit(by, "job.submit", job, recipe=job.recipe_summary, model=str(version), dataset=str(dataset))
     return job
@@ -88,7 +112,9 @@ def submit_once(*, by: User, team: Team, key: str, body_sha256: str, **wanted: A
     if known is not None:
         if known.body_sha256 != body_sha256:
             raise WrongState(
-                "This Idempotency-Key was used with another body.", hint="Use a new key for a new job.", code="job.key-reused"
+                "This Idempotency-Key was used with another body.",
+                hint="Use a new key for a new job.",
+                code="job.key-reused",
             )
         return known.job, False
     job = submit(by=by, team=team, **wanted)
@@ -101,7 +127,9 @@ def submit_inspection(*, item: ModelVersion | Dataset, by: User | None = None) -
     """Queue the verification of a file that arrived. The library calls for it; no person needs to be allowed."""
     version = item if isinstance(item, ModelVersion) else None
     dataset = item if isinstance(item, Dataset) else None
-    return _queue(team=item.team, kind=Kind.INSPECT, by=by or item.uploaded_by, version=version, dataset=dataset, priority=URGENT)
+    return _queue(
+        team=item.team, kind=Kind.INSPECT, by=by or item.uploaded_by, version=version, dataset=dataset, priority=URGENT
+    )
 
 
 @transaction.atomic
@@ -141,7 +169,9 @@ def retry(*, job: Job, by: User) -> Job:
     job.move_to(State.QUEUED, save=False)
     _blank_for_retry(job)
     job.save()
-    job.steps.exclude(state__in=(StepState.DONE, StepState.CACHED)).update(state=StepState.WAITING, done=0, total=0, text="")
+    job.steps.exclude(state__in=(StepState.DONE, StepState.CACHED)).update(
+        state=StepState.WAITING, done=0, total=0, text=""
+    )
     journal.write(job, "queued", by=str(by), retry=True)
     audit(by, "job.retry", job, attempt=job.attempt)
     _send_on_commit(job)
@@ -156,11 +186,20 @@ def run_again(*, job: Job, by: User) -> Job:
         NotAllowed, WrongState, YoursToFix: see ``submit``.
     """
     if job.kind != Kind.COMPRESS or job.model_version is None or job.dataset is None or job.recipe_value is None:
-        raise Invalid("Only a job with a recipe can run again.", hint="Upload the file again to have it inspected again.")
+        raise Invalid(
+            "Only a job with a recipe can run again.", hint="Upload the file again to have it inspected again."
+        )
     return submit(
-        by=by, team=job.team, version=job.model_version, dataset=job.dataset, recipe=job.recipe_value, device=job.device,
-        seed=job.seed, gate=job.gate_value, copy_of=job,
-    )  # fmt: skip
+        by=by,
+        team=job.team,
+        version=job.model_version,
+        dataset=job.dataset,
+        recipe=job.recipe_value,
+        device=job.device,
+        seed=job.seed,
+        gate=job.gate_value,
+        copy_of=job,
+    )
 
 
 @transaction.atomic
@@ -191,10 +230,18 @@ def record_download(*, artifact: Artifact, by: User) -> None:
     audit(by, "job.download", artifact.job, file=artifact.name, sha256=artifact.sha256)
 
 
-def _queue(*, team: Team, kind: Kind, by: User | None, version: ModelVersion | None, dataset: Dataset | None, **values: Any) -> Job:
+def _queue(
+    *, team: Team, kind: Kind, by: User | None, version: ModelVersion | None, dataset: Dataset | None, **values: Any
+) -> Job:
     """Write the row and its first event, and send the ticket once they are committed."""
     job = Job.objects.create(
-        team=team, kind=kind, number=_next_number(team), submitted_by=by, model_version=version, dataset=dataset, **values
+        team=team,
+        kind=kind,
+        number=_next_number(team),
+        submitted_by=by,
+        model_version=version,
+        dataset=dataset,
+        **values,
     )
     journal.write(job, "queued", at=job.queued_at, by=str(by) if by else "", retry=False)
     _send_on_commit(job)
@@ -224,7 +271,11 @@ def _blank_for_retry(job: Job) -> None:
 
 def _check_owned(team: Team, version: ModelVersion, dataset: Dataset) -> None:
     if version.team != team or dataset.team != team:
-        raise Invalid("Expected a model and a dataset of this team.", hint="Choose both from the library.", code="job.foreign-input")
+        raise Invalid(
+            "Expected a model and a dataset of this team.",
+            hint="Choose both from the library.",
+            code="job.foreign-input",
+        )
 
 
 def _ready_model(version: ModelVersion) -> ModelFacts:
@@ -232,13 +283,15 @@ def _ready_model(version: ModelVersion) -> ModelFacts:
     if not version.is_ready or facts is None:
         raise WrongState(
             f"Expected a verified model, found {version} {version.get_state_display().lower()}.",
-            hint="Wait for its verification, or upload it again.", code="job.model-not-ready",
-        )  # fmt: skip
+            hint="Wait for its verification, or upload it again.",
+            code="job.model-not-ready",
+        )
     if not version.is_confirmed:
         raise WrongState(
             f"Expected a confirmed input contract; nobody has confirmed that of {version} yet.",
-            hint="Open the model, try it on ten samples and confirm.", code="job.contract-not-confirmed",
-        )  # fmt: skip
+            hint="Open the model, try it on ten samples and confirm.",
+            code="job.contract-not-confirmed",
+        )
     return facts
 
 
@@ -247,28 +300,38 @@ def _ready_data(dataset: Dataset) -> DatasetFacts:
     if not dataset.is_ready or facts is None:
         raise WrongState(
             f"Expected a verified dataset, found {dataset} {dataset.get_state_display().lower()}.",
-            hint="Wait for its verification, or upload it again.", code="job.data-not-ready",
-        )  # fmt: skip
+            hint="Wait for its verification, or upload it again.",
+            code="job.data-not-ready",
+        )
     return facts
 
 
 def _check_roles(recipe: Recipe, data: DatasetFacts) -> None:
     test = data.roles.get(Role.TEST)
     if test is None or not test.rows:
-        raise Invalid("Expected test data to judge the result on, found none.", hint="Choose a dataset with x_test and y_test.", code="job.no-test-data")
+        raise Invalid(
+            "Expected test data to judge the result on, found none.",
+            hint="Choose a dataset with x_test and y_test.",
+            code="job.no-test-data",
+        )
     shared = data.overlaps.get(Role.CALIBRATION, 0)
     if shared and any(Need.CALIBRATION in step.about.needs for step in recipe.steps):
         raise Invalid(
             f"Expected calibration rows that are not test rows, found {shared} that are both.",
-            hint="Remove them from the calibration data, or choose a technique that needs none.", code="job.calibration-overlaps-test",
-        )  # fmt: skip
+            hint="Remove them from the calibration data, or choose a technique that needs none.",
+            code="job.calibration-overlaps-test",
+        )
 
 
 def _check_fits(recipe: Recipe, facts: ModelFacts, data: DatasetFacts, device: DeviceProfile) -> None:
     for position, step in enumerate(recipe.steps, start=1):
         fit = step.fits(facts, data, device)
         if fit.word == "does-not-fit":
-            raise Invalid(f"Step {position}, {step.about.title}, does not fit: {fit.reason}", hint="Remove or replace the step.", code="job.does-not-fit")
+            raise Invalid(
+                f"Step {position}, {step.about.title}, does not fit: {fit.reason}",
+                hint="Remove or replace the step.",
+                code="job.does-not-fit",
+            )
 
 
 def _preflight(recipe: Recipe, facts: ModelFacts, data: DatasetFacts, device: DeviceProfile, found: Route) -> Preflight:
@@ -287,11 +350,16 @@ def _steps(job: Job, recipe: Recipe, forecast: Preflight) -> list[Step]:
     named: list[tuple[str, dict[str, Any]]] = [(step.technique, step.model_dump(mode="json")) for step in recipe.steps]
     return [
         Step(
-            job=job, index=index, technique=slug, parameters=values, forecast_seconds=max(span.value, 0.1),
-            forecast_low_seconds=max(span.low, 0.05), forecast_high_seconds=max(span.high, 0.2),
+            job=job,
+            index=index,
+            technique=slug,
+            parameters=values,
+            forecast_seconds=max(span.value, 0.1),
+            forecast_low_seconds=max(span.low, 0.05),
+            forecast_high_seconds=max(span.high, 0.2),
         )
         for index, ((slug, values), span) in enumerate(zip([*named, (EVALUATE, {})], spans, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def _evaluation_span(forecast: Preflight, steps: list[Span]) -> Span:

@@ -28,5 +28,5 @@ def moved(job: Job) -> None:
         return
     try:
         async_to_sync(layer.group_send)(job.group, message(job.position))
-    except Exception as error:  # noqa: BLE001 - whatever the layer's transport raises, the job's rows are written
+    except Exception as error:  # whatever the transport raises, the job's rows are written
         log.warning("page of job %s was not told: %s", job.pk, error)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from ninja import Header, Query, Router, Status
 from pydantic import Field
@@ -24,11 +25,15 @@ from workers.errors import Frozen, Problem
 from workers.facts import Span
 from workers.recipe import MOST_STEPS, from_value, techniques
 from workers.report import Report
+from workers.technique import Technique
 
 router = Router(tags=["jobs"])
 MOST = 100
 # One schema per technique, told apart by its slug: the documentation of the API lists every parameter.
-StepIn = Annotated[Union[tuple(techniques().values())], Field(discriminator="technique")]  # type: ignore[valid-type] # noqa: UP007
+if TYPE_CHECKING:
+    StepIn = Technique
+else:
+    StepIn = Annotated[Union[tuple(techniques().values())], Field(discriminator="technique")]  # noqa: UP007
 
 
 def _content(kind: str) -> dict[str, Any]:
@@ -59,8 +64,8 @@ class JobIn(Frozen):
     model_version: UUID
     dataset: UUID
     steps: list[StepIn] = Field(min_length=1, max_length=MOST_STEPS)
-    device: str = Field("host-1t", max_length=60)
-    seed: int = Field(0, ge=0, lt=2**31)
+    device: str = Field(default="host-1t", max_length=60)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     gate: Gate = Gate()
 
 
@@ -113,33 +118,43 @@ class ListIn(Frozen):
     """Which jobs; a page holds 100."""
 
     state: State | None = None
-    page: int = Field(1, ge=1, le=10_000)
+    page: int = Field(default=1, ge=1, le=10_000)
 
 
 @router.get("/techniques", response=list[TechniqueOut], summary="List the techniques and their parameters")
 def list_techniques(request: Asked) -> list[TechniqueOut]:
     return [
         TechniqueOut(
-            slug=slug, title=kind.about.title, card=kind.card(), family=kind.about.family, needs=sorted(kind.about.needs),
-            source=kind.about.source, version=kind.about.version, parameters=kind.model_json_schema(),
+            slug=slug,
+            title=kind.about.title,
+            card=kind.card(),
+            family=kind.about.family,
+            needs=sorted(kind.about.needs),
+            source=kind.about.source,
+            version=kind.about.version,
+            parameters=kind.model_json_schema(),
         )
         for slug, kind in techniques().items()
-    ]  # fmt: skip
+    ]
 
 
 @router.post("/jobs", response={200: JobOut, 201: JobOut}, summary="Submit a job")
 def submit(
-    request: Asked, body: JobIn, idempotency_key: Annotated[str, Header(alias="Idempotency-Key", max_length=200)] = "",
-) -> Status[JobOut]:  # fmt: skip
+    request: Asked,
+    body: JobIn,
+    idempotency_key: Annotated[str, Header(alias="Idempotency-Key", max_length=200)] = "",
+) -> Status[JobOut]:
     """Queue a recipe. With an Idempotency-Key, sending the same body again gives the same job (200 instead of 201)."""
     caller = request.auth
     caller.require(Scope.WRITE)
-    wanted = {
+    wanted: dict[str, Any] = {
         "version": get_object_or_404(ModelVersion.objects.visible_to(caller.user), pk=body.model_version),
         "dataset": get_object_or_404(Dataset.objects.visible_to(caller.user), pk=body.dataset),
         "recipe": from_value([step.model_dump() for step in body.steps]),
-        "device": body.device, "seed": body.seed, "gate": body.gate,
-    }  # fmt: skip
+        "device": body.device,
+        "seed": body.seed,
+        "gate": body.gate,
+    }
     if not idempotency_key:
         return Status(201, shown(actions.submit(by=caller.user, team=caller.team, **wanted)))
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
@@ -148,8 +163,13 @@ def submit(
 
 
 @router.get("/jobs", response=list[JobOut], summary="List jobs, newest first")
-def list_jobs(request: Asked, which: Query[ListIn]) -> list[JobOut]:
-    jobs = Job.objects.visible_to(request.auth.user).filter(team=request.auth.team).with_progress().prefetch_related("artifacts")
+def list_jobs(request: Asked, which: Annotated[ListIn, Query()]) -> list[JobOut]:
+    jobs = (
+        Job.objects.visible_to(request.auth.user)
+        .filter(team=request.auth.team)
+        .with_progress()
+        .prefetch_related("artifacts")
+    )
     if which.state:
         jobs = jobs.filter(state=which.state)
     return [shown(job) for job in jobs[(which.page - 1) * MOST : which.page * MOST]]
@@ -172,7 +192,11 @@ def retry(request: Asked, pk: UUID) -> Status[JobOut]:
     return Status(202, shown(actions.retry(job=_job(request.auth, pk), by=request.auth.user)))
 
 
-@router.get("/jobs/{uuid:pk}/artifacts/{str:name}", summary="Download a file the job made", openapi_extra=_content("application/octet-stream"))
+@router.get(
+    "/jobs/{uuid:pk}/artifacts/{str:name}",
+    summary="Download a file the job made",
+    openapi_extra=_content("application/octet-stream"),
+)
 def download(request: Asked, pk: UUID, name: str) -> FileResponse:
     """The file, for example ``bundle.zip``. The download is written into the audit trail."""
     request.auth.require(Scope.WRITE)
@@ -184,13 +208,17 @@ def download(request: Asked, pk: UUID, name: str) -> FileResponse:
 
 
 @router.get(
-    "/jobs/{uuid:pk}/events", auth=[AsyncBearer(), AsyncSession()],
-    summary="Follow a job's events (server-sent events)", openapi_extra=_content("text/event-stream"),
-)  # fmt: skip
+    "/jobs/{uuid:pk}/events",
+    auth=[AsyncBearer(), AsyncSession()],
+    summary="Follow a job's events (server-sent events)",
+    openapi_extra=_content("text/event-stream"),
+)
 async def events(
-    request: Asked, pk: UUID, last_event_id: Annotated[str, Header(alias="Last-Event-ID", max_length=20)] = "",
+    request: Asked,
+    pk: UUID,
+    last_event_id: Annotated[str, Header(alias="Last-Event-ID", max_length=20)] = "",
     after: Annotated[int, Query(ge=0, le=2**31)] = 0,
-) -> HttpResponse:  # fmt: skip
+) -> HttpResponseBase:
     """Each event has its position as id, its type as event, and ``{position, type, attempt, at, payload}`` as data.
 
     Give the last id you have seen as ``Last-Event-ID`` (or ``after``) to go on behind it. 204 says that the
@@ -208,17 +236,41 @@ def _job(caller: Caller, pk: UUID) -> Job:
 def shown(job: Job) -> JobOut:
     """A job as the API tells it."""
     return JobOut(
-        id=job.pk, number=job.number, kind=job.kind, state=State(job.state), attempt=job.attempt, lost_attempts=job.lost_attempts,
-        position=job.position, progress=job.progress, eta=job.eta, model_version=job.model_version_id, dataset=job.dataset_id,
-        device=job.device, queue=job.queue, seed=job.seed, node=job.node, submitted_at=job.submitted_at, started_at=job.started_at,
-        finished_at=job.finished_at, gate=job.gate_value, gate_result=job.gate_result, report=job.report_value,
+        id=job.pk,
+        number=job.number,
+        kind=job.kind,
+        state=State(job.state),
+        attempt=job.attempt,
+        lost_attempts=job.lost_attempts,
+        position=job.position,
+        progress=job.progress,
+        eta=job.eta,
+        model_version=job.model_version_id,
+        dataset=job.dataset_id,
+        device=job.device,
+        queue=job.queue,
+        seed=job.seed,
+        node=job.node,
+        submitted_at=job.submitted_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        gate=job.gate_value,
+        gate_result=job.gate_result,
+        report=job.report_value,
         problem=job.problem_value,
         steps=[
             StepOut(
-                index=step.index, technique=step.technique, title=step.title, parameters=step.parameters, state=step.state,
-                share=step.share, seconds=step.seconds,
+                index=step.index,
+                technique=step.technique,
+                title=step.title,
+                parameters=step.parameters,
+                state=step.state,
+                share=step.share,
+                seconds=step.seconds,
             )
             for step in job.steps.all()
         ],
-        artifacts=[ArtifactOut(name=item.name, sha256=item.sha256, size_bytes=item.size_bytes) for item in job.artifacts.all()],
-    )  # fmt: skip
+        artifacts=[
+            ArtifactOut(name=item.name, sha256=item.sha256, size_bytes=item.size_bytes) for item in job.artifacts.all()
+        ],
+    )

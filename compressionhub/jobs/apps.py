@@ -17,7 +17,9 @@ class JobsConfig(AppConfig):
 
         receivers.connect()
         if find_spec("compressionhub.jobs.urls"):
-            register(Place(label="Jobs", icon="list-check", url_name="jobs:index", order=40, count=running_count, phone=True))
+            register(
+                Place(label="Jobs", icon="list-check", url_name="jobs:index", order=40, count=running_count, phone=True)
+            )
 
 
 def running_count(request: HttpRequest) -> str | None:

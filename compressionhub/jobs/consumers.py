@@ -3,7 +3,7 @@
 On connect the person must be signed in (else close code 4401) and on the job's team (else 4404, as for a
 job that does not exist). Messages are JSON. From the hub:
 
-``{"type": "snapshot", "position": 17, "state": "running", "parts": {"head": "<div id=\"job-head\">…", …}, "rows": […]}``
+``{"type": "snapshot", "position": 17, "state": "running", "parts": {"head": "<div …>", …}, "rows": […]}``
     once after connecting, and whenever the page asks: every part of the page and the rows after ``after``.
 ``{"type": "rows", "position": 19, "state": "running", "parts": {…}, "rows": […]}``
     at most four a second: the parts that changed, and the new rows.
@@ -11,7 +11,8 @@ job that does not exist). Messages are JSON. From the hub:
 ``parts`` are elements to swap by their id ``job-<name>`` (see ``compressionhub.jobs.live``). ``rows`` are
 ``{"position", "type", "attempt", "at", "payload"}`` in rising order of position; ``type`` is that of an event
 in ``workers.events`` (``log``, ``point``, ``progress``, ``step_started`` …) or one the hub writes itself:
-``queued {by, retry}``, ``cancel_asked {by}``, ``attempt_lost {reason, lost_attempts, will_retry}``, ``requeued {reason}``.
+``queued {by, retry}``, ``cancel_asked {by}``, ``attempt_lost {reason, lost_attempts, will_retry}`` and
+``requeued {reason, …}``.
 Progress rows may be missing once a job has ended (they are thinned), so positions may then have gaps.
 
 From the page: ``{"type": "after", "position": 12}`` asks for a snapshot with the rows after 12. The page
@@ -22,6 +23,7 @@ keeps the highest position it has drawn, ignores rows at or below it, reconnects
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 from urllib.parse import parse_qs
@@ -42,7 +44,7 @@ CHECK_MEMBERSHIP_EVERY = 30.0
 _reads: Shared[dict[str, Any]] = Shared(keep=256)
 
 
-class JobConsumer(AsyncJsonWebsocketConsumer):
+class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     """One open page of one job."""
 
     job_id: UUID
@@ -87,17 +89,17 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
         await self.close(code)
 
     async def _send_snapshot(self, after: int) -> None:
-        found = await _reads.get((self.job_id, "snapshot", after, _second()), lambda: _read(self.job_id, after, everything=True))
+        found = await _reads.get(
+            (self.job_id, "snapshot", after, _second()), lambda: _read(self.job_id, after, everything=True)
+        )
         await self._send("snapshot", found)
 
     async def _push_for_ever(self) -> None:
         """Wait for an announcement, or ask after five seconds without one, and send what is new."""
         checked = time.monotonic()
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), ASK_EVERY)
-            except TimeoutError:
-                pass
             self._moved.clear()
             if time.monotonic() - checked > CHECK_MEMBERSHIP_EVERY:
                 checked = time.monotonic()
@@ -110,7 +112,9 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
     async def _push(self) -> None:
         after, target = self.position, self._target
         moment = target if target > after else f"second {_second()}"
-        found = await _reads.get((self.job_id, "rows", after, moment), lambda: _read(self.job_id, after, everything=False))
+        found = await _reads.get(
+            (self.job_id, "rows", after, moment), lambda: _read(self.job_id, after, everything=False)
+        )
         if found["rows"]:
             await self._send("rows", found)
             self._moved.set()  # there may be more than one reading's worth
@@ -120,7 +124,10 @@ class JobConsumer(AsyncJsonWebsocketConsumer):
         await self.send_json({"type": kind, **found})
 
     async def _may_watch(self) -> bool:
-        return await database_sync_to_async(Job.objects.visible_to(self.scope["user"]).filter(pk=self.job_id).exists)()
+        found: bool = await database_sync_to_async(
+            Job.objects.visible_to(self.scope["user"]).filter(pk=self.job_id).exists
+        )()
+        return found
 
 
 def _after(scope: dict[str, Any]) -> int:
@@ -133,7 +140,7 @@ def _second() -> int:
     return int(time.monotonic())
 
 
-@database_sync_to_async
+@database_sync_to_async  # type: ignore[untyped-decorator]
 def _read(pk: UUID, after: int, *, everything: bool) -> dict[str, Any]:
     """The rows after a position and the parts they change. Rows first: parts may be newer than rows, never older."""
     rows = live.rows_after(pk, after)

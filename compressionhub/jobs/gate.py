@@ -1,7 +1,5 @@
 """The gate: pass/fail rules a result must meet before it may be published."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from compressionhub.ui.units import number
@@ -44,12 +42,18 @@ class Gate(Frozen):
     """
 
     max_drop_points: float = Field(
-        1.0, ge=0, le=100, title="Largest drop", description="How many points the headline metric may lose, absolute.",
+        default=1.0,
+        ge=0,
+        le=100,
+        title="Largest drop",
+        description="How many points the headline metric may lose, absolute.",
         json_schema_extra={"unit": "points", "step": 0.1},
-    )  # fmt: skip
-    strict: bool = Field(False, title="Strict", description="Compare the bad end of the 95 % interval, not the middle.")
+    )
+    strict: bool = Field(
+        default=False, title="Strict", description="Compare the bad end of the 95 % interval, not the middle."
+    )
     least_verdict: VerdictWord | None = Field(
-        None, title="Verdict at least", description="The worst verdict that still passes."
+        default=None, title="Verdict at least", description="The worst verdict that still passes."
     )
 
     def judge(self, report: Report) -> GateResult:

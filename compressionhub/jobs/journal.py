@@ -10,12 +10,21 @@ from django.utils import timezone
 from compressionhub.jobs.models import Job, JobEvent
 
 
-def new_event(job: Job, kind: str, payload: dict[str, Any], *, at: datetime, run: str = "", seq: int | None = None) -> JobEvent:
+def new_event(
+    job: Job, kind: str, payload: dict[str, Any], *, at: datetime, run: str = "", seq: int | None = None
+) -> JobEvent:
     """The job's next event, not saved yet; moves the job's ``position`` on."""
     job.position += 1
     return JobEvent(
-        job=job, position=job.position, attempt=job.attempt, run=run, seq=seq, type=kind, at=at, payload=payload,
-    )  # fmt: skip
+        job=job,
+        position=job.position,
+        attempt=job.attempt,
+        run=run,
+        seq=seq,
+        type=kind,
+        at=at,
+        payload=payload,
+    )
 
 
 def write(job: Job, kind: str, *, at: datetime | None = None, **payload: Any) -> JobEvent:

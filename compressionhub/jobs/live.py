@@ -96,4 +96,3 @@ def curves(job: Job) -> dict[str, list[list[float | None]]]:
 def _resources(job: Job) -> list[dict[str, Any]]:
     newest = job.events.filter(type="resources").order_by("-position")[:RESOURCE_POINTS]
     return [{"at": event.at, **event.payload} for event in reversed(newest)]
-

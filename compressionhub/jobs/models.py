@@ -264,7 +264,13 @@ class Step(models.Model):
 
     @property
     def title(self) -> str:
-        return "Evaluate and verify" if self.is_evaluation else self.configured.about.title if self.configured else self.technique
+        return (
+            "Evaluate and verify"
+            if self.is_evaluation
+            else self.configured.about.title
+            if self.configured
+            else self.technique
+        )
 
     @property
     def family(self) -> str:
@@ -322,8 +328,12 @@ class JobEvent(models.Model):
     def as_row(self) -> dict[str, Any]:
         """The event as pages, the socket and the event stream of the API see it."""
         return {
-            "position": self.position, "type": self.type, "attempt": self.attempt, "at": self.at.isoformat(), "payload": self.payload,
-        }  # fmt: skip
+            "position": self.position,
+            "type": self.type,
+            "attempt": self.attempt,
+            "at": self.at.isoformat(),
+            "payload": self.payload,
+        }
 
 
 class Stage(models.TextChoices):

@@ -36,7 +36,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(kind=kind)
 
     def with_progress(self) -> JobQuerySet:
-        """With all that a row of the list shows: model, data, person and steps, in four queries for any number of jobs."""
+        """With all that a row of the list shows: model, data, person and steps; two queries for any number of jobs."""
         return self.select_related("team", "model_version__model", "dataset", "submitted_by").prefetch_related("steps")
 
     def ahead_of(self, job: Job) -> JobQuerySet:

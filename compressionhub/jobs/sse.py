@@ -11,6 +11,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from compressionhub.jobs import live
 from compressionhub.jobs.models import Job
@@ -19,7 +20,7 @@ ASK_EVERY = 2.0
 SIGN_OF_LIFE_EVERY = 15.0
 
 
-async def follow(user: Any, pk: UUID, *, after: int) -> HttpResponse:
+async def follow(user: Any, pk: UUID, *, after: int) -> HttpResponseBase:
     """Answer with the job's events behind a position, and go on until it ends.
 
     Raises:

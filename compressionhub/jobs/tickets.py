@@ -1,6 +1,7 @@
 """From a job's row to the ticket a worker gets, and into the queue."""
 
 import logging
+from uuid import UUID
 
 import redis
 from kombu.exceptions import OperationalError
@@ -39,7 +40,7 @@ def ticket(job: Job) -> Ticket:
 
 
 def _contract(job: Job) -> Contract | None:
-    """The version's contract; none for a trial of a mere guess, so that the worker guesses anew with the data at hand."""
+    """The version's contract; none for a trial of a mere guess: the worker guesses anew with the data at hand."""
     version = job.model_version
     if version is None or (job.kind == Kind.TRY and version.contract_is_guess):
         return None
@@ -61,7 +62,7 @@ def send(job: Job) -> bool:
     return True
 
 
-def send_by_id(pk: object) -> bool:
+def send_by_id(pk: UUID | str) -> bool:
     """Send the ticket of a job that is still queued. For use once a transaction is committed."""
     job = Job.objects.select_related("model_version__model", "dataset").filter(pk=pk, state="queued").first()
     return job is not None and send(job)

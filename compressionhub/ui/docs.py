@@ -33,8 +33,14 @@ class Parameter(Frozen):
 def techniques_index(request: HttpRequest) -> HttpResponse:
     """Every technique, by family."""
     ordered = sorted(techniques().values(), key=lambda kind: (kind.about.family, kind.about.title))
-    families = [(family.title(), list(kinds)) for family, kinds in groupby(ordered, key=lambda kind: str(kind.about.family))]
-    return render(request, "docs/techniques.html", {"families": [(name, [card(kind) for kind in kinds]) for name, kinds in families]})
+    families = [
+        (family.title(), list(kinds)) for family, kinds in groupby(ordered, key=lambda kind: str(kind.about.family))
+    ]
+    return render(
+        request,
+        "docs/techniques.html",
+        {"families": [(name, [card(kind) for kind in kinds]) for name, kinds in families]},
+    )
 
 
 @login_required
@@ -43,7 +49,9 @@ def technique(request: HttpRequest, slug: str) -> HttpResponse:
     kind = techniques().get(slug)
     if kind is None:
         raise Http404
-    return render(request, "docs/technique.html", {**card(kind), "parameters": parameters(kind), "example": example(kind)})
+    return render(
+        request, "docs/technique.html", {**card(kind), "parameters": parameters(kind), "example": example(kind)}
+    )
 
 
 def card(kind: type[Technique]) -> dict[str, Any]:
@@ -79,7 +87,9 @@ def _allowed(field: FieldInfo, schema: dict[str, Any]) -> str:
     choices = schema.get("enum") or [choice["const"] for choice in schema.get("anyOf", []) if "const" in choice]
     if choices:
         return " or ".join(str(choice) for choice in choices)
-    limits = [f"{word} {getattr(rule, key)}" for rule in field.metadata for key, word in LIMITS.items() if hasattr(rule, key)]
+    limits = [
+        f"{word} {getattr(rule, key)}" for rule in field.metadata for key, word in LIMITS.items() if hasattr(rule, key)
+    ]
     return " and ".join(limits) or str(schema.get("type", "any"))
 
 

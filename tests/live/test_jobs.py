@@ -1,4 +1,4 @@
-"""A job through real parts: Valkey, relay process, worker process, sandboxed children; and what happens when one is killed.
+"""A job through real parts: Valkey, relay, worker, sandboxed children; and what happens when one is killed.
 
 Times are bounds of the product, not of this machine: a job whose worker is gone goes on within 45 seconds.
 """
@@ -47,7 +47,9 @@ class Site:
         self.logs: list[Path] = []
 
     def relay(self) -> subprocess.Popen[bytes]:
-        return self._start("django", "relay", DJANGO_SETTINGS_MODULE="compressionhub.settings", DATABASE_URL=database_url())
+        return self._start(
+            "django", "relay", DJANGO_SETTINGS_MODULE="compressionhub.settings", DATABASE_URL=database_url()
+        )
 
     def worker(self, name: str = "host") -> subprocess.Popen[bytes]:
         return self._start("workers", "work", HUB_NODE=name, HUB_SLOTS="1")
@@ -56,9 +58,13 @@ class Site:
         log = self.folder / f"{len(self.logs)}-{command[-1]}.log"
         self.logs.append(log)
         environment = {
-            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": django_settings.REDIS_URL,
-            "HUB_STORE": str(django_settings.STORE), "HUB_DATA": os.environ["HUB_DATA"], **more,
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "REDIS_URL": django_settings.REDIS_URL,
+            "HUB_STORE": str(django_settings.STORE),
+            "HUB_DATA": os.environ["HUB_DATA"],
+            **more,
+        }
         process = subprocess.Popen(
             [sys.executable, "-m", *command], env=environment, cwd=ROOT, stdout=log.open("wb"), stderr=subprocess.STDOUT
         )
@@ -95,7 +101,9 @@ def database_url() -> str:
     values = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{Path(values['NAME']).resolve()}".replace("////", "///")
-    return f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+    return (
+        f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
+    )
 
 
 @pytest.fixture
@@ -123,7 +131,7 @@ def _blob(path: Path, folder: Path) -> Any:
 
 @pytest.fixture
 def ready(site: Site, inputs: tuple[ModelVersion, Dataset], bob: User) -> Callable[..., Job]:
-    """Wait until the files are verified, confirm the contract, and submit a recipe: ``ready("tidy", "static-int8")``."""
+    """Wait for the files, confirm the contract, and submit a recipe: ``ready("tidy", "static-int8")``."""
 
     def submit(*slugs: str, **changes: Any) -> Job:
         version, dataset = inputs

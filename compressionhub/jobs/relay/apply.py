@@ -162,7 +162,9 @@ def _measure_checkpoint(change: Change, stage: Stage, checkpoint: Checkpoint, *,
     batch, job = change.batch, change.job
     batch.forget_measurements(job, stage=stage, step=step)
     for name, interval in checkpoint.metrics.items():
-        batch.add_measurement(job, stage, name, interval.value, low=interval.low, high=interval.high, n=interval.n, step=step)
+        batch.add_measurement(
+            job, stage, name, interval.value, low=interval.low, high=interval.high, n=interval.n, step=step
+        )
     for name in ("size_bytes", "zip_bytes", "params", "macs"):
         batch.add_measurement(job, stage, name, getattr(checkpoint, name), step=step)
 
@@ -170,7 +172,10 @@ def _measure_checkpoint(change: Change, stage: Stage, checkpoint: Checkpoint, *,
 def _judged(change: Change) -> None:
     change.job.report = change.event.report.model_dump(mode="json")
     change.job.__dict__.pop("report_value", None)
-    for stage, measured in ((Stage.FINAL_BASELINE, change.event.report.baseline), (Stage.FINAL, change.event.report.result)):
+    for stage, measured in (
+        (Stage.FINAL_BASELINE, change.event.report.baseline),
+        (Stage.FINAL, change.event.report.result),
+    ):
         change.batch.forget_measurements(change.job, stage=stage)
         _measure_final(change, stage, measured)
 
@@ -197,7 +202,12 @@ def _file_hashed(change: Change) -> None:
 def _artifact_stored(change: Change) -> None:
     event = change.event
     change.batch.keep_artifact(
-        change.job, name=event.name, key=event.key, sha256=event.sha256, size_bytes=event.size_bytes, created_at=change.at
+        change.job,
+        name=event.name,
+        key=event.key,
+        sha256=event.sha256,
+        size_bytes=event.size_bytes,
+        created_at=change.at,
     )
 
 
@@ -216,7 +226,9 @@ def _finished(change: Change) -> None:
 
 
 def _no_reason() -> Problem:
-    return Problem(fault="ours", code="job.failed", message="The job failed, and the worker did not say why.", hint="Retry it.")
+    return Problem(
+        fault="ours", code="job.failed", message="The job failed, and the worker did not say why.", hint="Retry it."
+    )
 
 
 HANDLERS: dict[type, Callable[[Change], None]] = {
@@ -257,6 +269,11 @@ def apply_beat(beat: Beat, at: datetime) -> None:
     if node.last_beat_at is not None and at < node.last_beat_at:
         return
     node.previous_runs = node.runs if node.start == beat.start else []
-    node.start, node.facts, node.leaving, node.last_beat_at = beat.start, beat.facts.model_dump(mode="json"), beat.leaving, at
+    node.start, node.facts, node.leaving, node.last_beat_at = (
+        beat.start,
+        beat.facts.model_dump(mode="json"),
+        beat.leaving,
+        at,
+    )
     node.runs = [list(run) for run in beat.runs]
     node.save()

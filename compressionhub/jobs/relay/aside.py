@@ -18,9 +18,15 @@ from workers.events import Beat, Envelope
 MOST_KEPT = 1000
 MOST_BODY = 20_000
 NEEDED = (
-    events.Started, events.Judged, events.ArtifactStored, events.ModelInspected, events.DatasetInspected, events.Tried,
-    events.FileHashed, events.Finished,
-)  # fmt: skip
+    events.Started,
+    events.Judged,
+    events.ArtifactStored,
+    events.ModelInspected,
+    events.DatasetInspected,
+    events.Tried,
+    events.FileHashed,
+    events.Finished,
+)
 
 
 @transaction.atomic
@@ -40,9 +46,11 @@ def set_aside(entry: Entry, message: Envelope | Beat | None, error: str, *, refu
             "job": as_uuid(envelope.job) if envelope else None,
             "node": message.node if message else "",
             "type": envelope.event.type if envelope else "beat" if message else "unreadable",
-            "body": entry.body[:MOST_BODY], "error": error, "at": entry.at,
+            "body": entry.body[:MOST_BODY],
+            "error": error,
+            "at": entry.at,
         },
-    )  # fmt: skip
+    )
     _forget_oldest()
     if refused or envelope is None or not isinstance(envelope.event, NEEDED):
         return []
@@ -55,9 +63,11 @@ def _fail(envelope: Envelope, entry: Entry, error: str) -> list[Job]:
     if job is None or job.state not in ACTIVE or (job.attempt, job.run) != (envelope.attempt, envelope.run):
         return []
     problem = Problem(
-        fault="ours", code="job.event-set-aside", message=f"The hub could not apply the event {envelope.event.type}: {error[:300]}",
+        fault="ours",
+        code="job.event-set-aside",
+        message=f"The hub could not apply the event {envelope.event.type}: {error[:300]}",
         hint="The event is kept on the Fleet page. Retry the job; its finished steps are kept.",
-    )  # fmt: skip
+    )
     batch.add_event(job, "finished", {"outcome": "failed", "problem": problem.model_dump(mode="json")}, at=entry.at)
     endings.fail(batch, job, at=entry.at, problem=problem)
     transaction.on_commit(lambda: wishes.stop_run(envelope.run), robust=True)

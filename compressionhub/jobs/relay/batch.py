@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-
 from compressionhub.jobs import journal
 from compressionhub.jobs.models import Artifact, Job, JobEvent, Measurement, Stage, Step
 from compressionhub.jobs.relay.thinning import thin
@@ -52,7 +51,9 @@ class Batch:
             self._steps[key] = {step.index: step for step in job.steps.all()}
         return self._steps[key]
 
-    def add_event(self, job: Job, kind: str, payload: dict[str, Any], *, at: datetime, envelope: Envelope | None = None) -> JobEvent:
+    def add_event(
+        self, job: Job, kind: str, payload: dict[str, Any], *, at: datetime, envelope: Envelope | None = None
+    ) -> JobEvent:
         """Add the job's next event row."""
         run, seq = (envelope.run, envelope.seq) if envelope else ("", None)
         event = journal.new_event(job, kind, payload, at=at, run=run, seq=seq)
@@ -64,7 +65,9 @@ class Batch:
         return event
 
     def add_measurement(self, job: Job, stage: Stage, name: str, value: float, **more: Any) -> None:
-        self._measurements.append(Measurement(job=job, stage=stage, name=name, value=value, position=job.position, **more))
+        self._measurements.append(
+            Measurement(job=job, stage=stage, name=name, value=value, position=job.position, **more)
+        )
 
     def forget_measurements(self, job: Job, **which: Any) -> None:
         """Drop what an earlier attempt measured and this one measures again."""
@@ -116,7 +119,8 @@ def _known_events(jobs: dict[str, Job], envelopes: list[Envelope]) -> set[EventK
     if not jobs:
         return set()
     rows = JobEvent.objects.filter(job__in=list(jobs.values()), seq__in={envelope.seq for envelope in envelopes})
-    return {(str(job), attempt, run, seq) for job, attempt, run, seq in rows.values_list("job_id", "attempt", "run", "seq")}
+    found = rows.values_list("job_id", "attempt", "run", "seq")
+    return {(str(job), attempt, run, int(seq or 0)) for job, attempt, run, seq in found}
 
 
 def _key(envelope: Envelope) -> EventKey:

@@ -17,9 +17,11 @@ from workers.events import Tried
 from workers.facts import DatasetFacts, ModelFacts
 
 NOTHING_BROUGHT = Problem(
-    fault="ours", code="job.no-result", message="The worker said that the job succeeded, but sent no result.",
+    fault="ours",
+    code="job.no-result",
+    message="The worker said that the job succeeded, but sent no result.",
     hint="Retry the job; its finished steps are kept.",
-)  # fmt: skip
+)
 
 
 def end(batch: Batch, job: Job, state: State, *, at: datetime, problem: Problem | None = None) -> None:
@@ -100,9 +102,11 @@ def _stop_steps(batch: Batch, job: Job, state: StepState) -> None:
 
 def _lost_too_often(reason: str) -> Problem:
     return Problem(
-        fault="ours", code="job.lost", message=f"The job was lost {MOST_LOST_ATTEMPTS} times. The last time: {reason}",
+        fault="ours",
+        code="job.lost",
+        message=f"The job was lost {MOST_LOST_ATTEMPTS} times. The last time: {reason}",
         hint="Look at the Fleet page whether the workers are well, then retry; finished steps are kept.",
-    )  # fmt: skip
+    )
 
 
 def _hand_over(job: Job) -> None:
@@ -110,9 +114,11 @@ def _hand_over(job: Job) -> None:
     found, hashes = job.found or {}, job.hashes
     if job.kind == Kind.INSPECT and job.model_version is not None:
         library.record_model_inspection(
-            version=job.model_version, facts=ModelFacts.model_validate(found["facts"]),
-            contract=Contract.model_validate(found["contract"]), sha256=hashes.get("model", ""),
-        )  # fmt: skip
+            version=job.model_version,
+            facts=ModelFacts.model_validate(found["facts"]),
+            contract=Contract.model_validate(found["contract"]),
+            sha256=hashes.get("model", ""),
+        )
     elif job.kind == Kind.INSPECT and job.dataset is not None:
         facts = DatasetFacts.model_validate(found["facts"])
         library.record_dataset_inspection(dataset=job.dataset, facts=facts, sha256=hashes.get("data", ""))

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Relay:
-    """Applies the stream until ``stop`` is called. Safe to kill at any moment: an entry is acknowledged after its rows."""
+    """Applies the stream until ``stop`` is called. Safe to kill at any moment: rows come before acknowledgements."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._lease, self._stream, self._watchdog, self._voice = Lease(client), Stream(client), Watchdog(), Voice()
@@ -91,7 +91,7 @@ class Relay:
             changed = self._together(parsed)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:  # noqa: BLE001 - one entry is at fault; found by applying them one by one
+        except Exception:  # one entry is at fault: found by applying them one by one
             changed = [job for item in parsed for job in self._alone(item)]
         self._note(entries)
         return list({job.pk: job for job in changed}.values())

@@ -42,4 +42,8 @@ def _left(step: Step, pace: float, now: datetime) -> Span:
         value = (now - step.started_at).total_seconds() * (1 - share) / share
         return Span(value=value, low=value * (1 - SPREAD_OF_TRUSTED), high=value * (1 + SPREAD_OF_TRUSTED))
     scale = pace * (1 - share)
-    return Span(value=step.forecast_seconds * scale, low=step.forecast_low_seconds * scale, high=step.forecast_high_seconds * scale)
+    return Span(
+        value=step.forecast_seconds * scale,
+        low=step.forecast_low_seconds * scale,
+        high=step.forecast_high_seconds * scale,
+    )

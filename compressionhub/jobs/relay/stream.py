@@ -1,4 +1,4 @@
-"""The relay's end of the event stream: what is pending first, then what is new; acknowledged and trimmed once applied."""
+"""The relay's end of the event stream: pending entries first, then new ones; acknowledged and trimmed once applied."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Stream:
 
     def now_ms(self) -> int:
         """Valkey's clock, that of the entries' ids."""
-        seconds, micros = self._client.time()  # type: ignore[misc]
+        seconds, micros = self._client.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
 

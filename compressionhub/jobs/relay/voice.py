@@ -37,5 +37,5 @@ class Voice:
         try:
             if layer is not None:
                 await layer.group_send(group, message(position))
-        except Exception as error:  # noqa: BLE001 - whatever the transport raises: pages ask by themselves after five seconds
+        except Exception as error:  # whatever the transport raises: pages ask by themselves
             log.warning("pages of %s were not told: %s", group, error)

@@ -17,9 +17,14 @@ pytestmark = pytest.mark.django_db
 def node(name="node-a", *, seconds_ago=1, runs=(), leaving=False, **facts):
     at = timezone.now() - timedelta(seconds=seconds_ago)
     return Node.objects.create(
-        name=name, start="s", facts=node_facts(name, **facts).model_dump(mode="json"), runs=[list(run) for run in runs],
-        leaving=leaving, first_beat_at=at, last_beat_at=at,
-    )  # fmt: skip
+        name=name,
+        start="s",
+        facts=node_facts(name, **facts).model_dump(mode="json"),
+        runs=[list(run) for run in runs],
+        leaving=leaving,
+        first_beat_at=at,
+        last_beat_at=at,
+    )
 
 
 @pytest.fixture
@@ -56,7 +61,9 @@ def test_a_silent_worker_is_said_to_be_silent(page):
 
 
 def test_an_event_that_was_set_aside_is_shown_without_its_contents(page):
-    SetAsideEvent.objects.create(entry="1-0", node="node-b", type="judged", body="<b>secret</b>", error="no <i>report</i>", at=timezone.now())
+    SetAsideEvent.objects.create(
+        entry="1-0", node="node-b", type="judged", body="<b>secret</b>", error="no <i>report</i>", at=timezone.now()
+    )
 
     found = page()
 

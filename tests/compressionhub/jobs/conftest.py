@@ -66,7 +66,9 @@ def confirmed(version, alice):
 @pytest.fixture
 def submit(team, bob, confirmed, dataset, recipe) -> Callable[..., Job]:
     def make(**changes: Any) -> Job:
-        return actions.submit(**{"by": bob, "team": team, "version": confirmed, "dataset": dataset, "recipe": recipe, **changes})
+        return actions.submit(
+            **{"by": bob, "team": team, "version": confirmed, "dataset": dataset, "recipe": recipe, **changes}
+        )
 
     return make
 
@@ -78,9 +80,15 @@ def job(broker, submit) -> Job:
 
 def node_facts(name: str = "node-a", **changes: Any) -> NodeFacts:
     values = {
-        "name": name, "queues": ("cpu",), "slots": 2, "cores": 2, "memory_bytes": 8 << 30, "device": "host-1t", "isa": ("avx2",),
+        "name": name,
+        "queues": ("cpu",),
+        "slots": 2,
+        "cores": 2,
+        "memory_bytes": 8 << 30,
+        "device": "host-1t",
+        "isa": ("avx2",),
         "sandbox": SandboxFacts(level="full", landlock_abi=4, seccomp=True, says=("Files and network are closed.",)),
-    }  # fmt: skip
+    }
     return NodeFacts(**{**values, **changes})
 
 
@@ -119,21 +127,32 @@ def interval(value: float, n: int = 397) -> Interval:
 
 
 def checkpoint(accuracy: float = 0.97, size_bytes: int = 700_000) -> Checkpoint:
-    return Checkpoint(metrics={"accuracy": interval(accuracy)}, size_bytes=size_bytes, zip_bytes=size_bytes // 2, params=347_000, macs=5_100_000)
+    return Checkpoint(
+        metrics={"accuracy": interval(accuracy)},
+        size_bytes=size_bytes,
+        zip_bytes=size_bytes // 2,
+        params=347_000,
+        macs=5_100_000,
+    )
 
 
 def measured(size_bytes: int, accuracy: float, p50_ms: float) -> Measured:
     return Measured(
-        size_bytes=size_bytes, zip_bytes=size_bytes // 2, params=347_000, macs=5_100_000, peak_memory_bytes=9_000_000,
+        size_bytes=size_bytes,
+        zip_bytes=size_bytes // 2,
+        params=347_000,
+        macs=5_100_000,
+        peak_memory_bytes=9_000_000,
         metrics={"accuracy": interval(accuracy)},
         latency={"1": Latency(p50_ms=p50_ms, p95_ms=p50_ms * 1.1, p99_ms=p50_ms * 1.2)},
         service=Service(workers=2, mean_ms=p50_ms, p95_ms=p50_ms * 1.2, cv2=0.05),
-    )  # fmt: skip
+    )
 
 
 def report(*, drop: float = 0.004, worst: float = 0.012, word: str | None = "faster") -> Report:
     return Report(
-        baseline=measured(1_400_000, 0.98, 0.2), result=measured(360_000, 0.98 - drop, 0.1),
+        baseline=measured(1_400_000, 0.98, 0.2),
+        result=measured(360_000, 0.98 - drop, 0.1),
         delta=Delta(
             metrics={"accuracy": MetricDelta(value=-drop, low=-worst, high=0.002, distinguishable=False)},
             speedup={"1": Ratio(value=2.0, low=1.9, high=2.1)},
@@ -141,21 +160,34 @@ def report(*, drop: float = 0.004, worst: float = 0.012, word: str | None = "fas
         verdict=Verdict(word=word, batches={"1": "faster"}, reasons=("Faster at batch 1.",)),
         steps=(),
         environment=Environment(
-            device="host-1t", cpu="test", isa=("avx2",), cores=2, threads=1, provider="CPUExecutionProvider", seed=0,
-            versions={}, platform="test", noise={"1": 1.0}, started_at="2026-11-22T04:00:00",
+            device="host-1t",
+            cpu="test",
+            isa=("avx2",),
+            cores=2,
+            threads=1,
+            provider="CPUExecutionProvider",
+            seed=0,
+            versions={},
+            platform="test",
+            noise={"1": 1.0},
+            started_at="2026-11-22T04:00:00",
         ),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # type: ignore[arg-type]
 
 
 def story() -> list[Any]:
-    """Everything a worker says about a compress job of two steps that goes well, without ``started`` and ``finished``."""
+    """All that a worker says about a job of two steps that goes well, between ``started`` and ``finished``."""
     slugs = ("magnitude-pruning", "static-int8", "evaluate")
     told: list[Any] = [events.Log(text="Loading."), events.BaselineMeasured(checkpoint=checkpoint(0.98, 1_400_000))]
     for index, slug in enumerate(slugs):
         told.append(events.StepStarted(step=index, technique=slug))
         told += [events.Progress(step=index, done=done, total=4) for done in range(1, 5)]
         told.append(events.Point(step=index, series="loss", x=float(index), y=1.0 / (index + 1)))
-        told.append(events.StepFinished(step=index, technique=slug, seconds=1.0, checkpoint=None if slug == "evaluate" else checkpoint()))
+        told.append(
+            events.StepFinished(
+                step=index, technique=slug, seconds=1.0, checkpoint=None if slug == "evaluate" else checkpoint()
+            )
+        )
     told.append(events.Resources(cpu_percent=90.0, memory_bytes=10, peak_memory_bytes=20))
     told.append(events.Judged(report=report()))
     told.append(events.ArtifactStored(name="model.onnx", key="sha/1", sha256="c" * 64, size_bytes=360_000))

@@ -33,9 +33,10 @@ def call(client, team):
 @pytest.fixture
 def body(confirmed, dataset):
     return {
-        "model_version": str(confirmed.pk), "dataset": str(dataset.pk),
+        "model_version": str(confirmed.pk),
+        "dataset": str(dataset.pk),
         "steps": [{"technique": "magnitude-pruning", "sparsity": 0.6}, {"technique": "static-int8"}],
-    }  # fmt: skip
+    }
 
 
 def test_the_written_description_is_that_of_the_operations():
@@ -101,7 +102,13 @@ def test_without_a_token_nobody_gets_in(client, db):
 
 
 def test_a_stranger_cannot_tell_that_a_job_exists(call, charlie, job):
-    for method, path in (("get", ""), ("post", "/cancel"), ("post", "/retry"), ("get", "/artifacts/model.onnx"), ("get", "/events")):
+    for method, path in (
+        ("get", ""),
+        ("post", "/cancel"),
+        ("post", "/retry"),
+        ("get", "/artifacts/model.onnx"),
+        ("get", "/events"),
+    ):
         assert call(charlie, method, f"jobs/{job.pk}{path}", {} if method == "post" else None).status_code == 404
     assert call(charlie, "get", "jobs").json() == []
 
@@ -132,7 +139,13 @@ def test_an_artifact_is_downloaded_whole_and_the_download_is_audited(call, bob, 
     source.write_bytes(b"bytes of a bundle")
     blob = store().put(source, name="bundle.zip")
     Artifact.objects.create(
-        job=job, name="bundle.zip", key=blob.key, sha256=blob.sha256, size_bytes=17, attempt=1, created_at=job.submitted_at
+        job=job,
+        name="bundle.zip",
+        key=blob.key,
+        sha256=blob.sha256,
+        size_bytes=17,
+        attempt=1,
+        created_at=job.submitted_at,
     )
 
     answer = call(bob, "get", f"jobs/{job.pk}/artifacts/bundle.zip")
@@ -155,7 +168,9 @@ async def _lines(user, job, **headers):
     return 200, "".join([part.decode() async for part in answer.streaming_content]).split("\n\n")[:-1]
 
 
-async def test_events_of_an_ended_job_arrive_in_order_and_go_on_behind_the_last_one_seen(relay, worker: Worker, job, bob):
+async def test_events_of_an_ended_job_arrive_in_order_and_go_on_behind_the_last_one_seen(
+    relay, worker: Worker, job, bob
+):
     from asgiref.sync import sync_to_async
 
     told = [events.Started(node="node-a", threads=1), *story(), events.Finished(outcome="succeeded")]

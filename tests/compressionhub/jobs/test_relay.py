@@ -17,7 +17,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def whole(worker: Worker, job: Job, **where):
     """The envelopes of a job that goes well, in order."""
-    told = [events.Started(node=worker.name, threads=1), *story(), events.Finished(outcome="succeeded", peak_memory_bytes=30)]
+    told = [
+        events.Started(node=worker.name, threads=1),
+        *story(),
+        events.Finished(outcome="succeeded", peak_memory_bytes=30),
+    ]
     return [worker.stamp(job, event, **where) for event in told]
 
 
@@ -134,7 +138,9 @@ def test_a_second_run_of_an_attempt_is_ignored_and_stopped(broker, relay, worker
 def test_a_lost_attempt_is_queued_again_and_its_late_events_fall_away(broker, relay, worker, job):
     worker.say(job, events.Started(node="node-a", threads=1))
     worker.say(job, events.StepStarted(step=0, technique="magnitude-pruning"))
-    worker.say(job, events.Finished(outcome="lost", problem=Problem(fault="ours", code="x", message="The child was killed.")))
+    worker.say(
+        job, events.Finished(outcome="lost", problem=Problem(fault="ours", code="x", message="The child was killed."))
+    )
     worker.say(job, events.Log(text="a ghost"))
 
     relay_all(relay)
@@ -143,7 +149,11 @@ def test_a_lost_attempt_is_queued_again_and_its_late_events_fall_away(broker, re
     assert (job.state, job.attempt, job.lost_attempts, job.run) == ("queued", 2, 1, "")
     assert job.steps.get(index=0).state == "waiting"
     assert not JobEvent.objects.filter(payload__text="a ghost").exists()
-    assert JobEvent.objects.get(type="attempt_lost").payload == {"reason": "The child was killed.", "lost_attempts": 1, "will_retry": True}
+    assert JobEvent.objects.get(type="attempt_lost").payload == {
+        "reason": "The child was killed.",
+        "lost_attempts": 1,
+        "will_retry": True,
+    }
     assert f"{job.pk}:2" in tasks(broker)
 
 
@@ -215,7 +225,9 @@ def test_text_that_is_no_event_is_set_aside_and_the_rest_goes_on(broker, relay, 
     assert SetAsideEvent.objects.count() == 2
 
 
-def test_an_event_that_fails_three_times_is_set_aside_and_its_job_does_not_wait_for_ever(relay, worker, job, monkeypatch):
+def test_an_event_that_fails_three_times_is_set_aside_and_its_job_does_not_wait_for_ever(
+    relay, worker, job, monkeypatch
+):
     tries = []
 
     def broken(change):

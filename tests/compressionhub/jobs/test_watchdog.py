@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from compressionhub.fleet.models import Node
 from compressionhub.fleet.valkey import waiting_tasks
 from compressionhub.jobs import actions
 from compressionhub.jobs.models import Job, JobEvent
@@ -40,8 +39,6 @@ def running(relay, worker, job) -> Job:
     worker.beat()
     relay_all(relay)
     return Job.objects.get(pk=job.pk)
-
-
 
 
 def test_a_job_whose_node_beats_is_left_alone(watchdog, clock, running):
@@ -113,7 +110,7 @@ def test_a_node_that_leaves_gives_its_job_back_without_counting(relay, worker, w
 
 
 def test_a_ticket_that_got_lost_is_sent_again_after_thirty_seconds(broker, watchdog, clock, job):
-    broker.delete("cpu", *[key for key in broker.keys("cpu*")])
+    broker.delete("cpu", *broker.keys("cpu*"))
 
     watchdog.tick(clock(0))
     watchdog.tick(clock(29))
