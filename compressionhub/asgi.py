@@ -1,12 +1,13 @@
 """What uvicorn serves: HTTP by Django, sockets by channels and only from our own pages."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "compressionhub.settings")
 
 from django.core.asgi import get_asgi_application
 
-http = get_asgi_application()  # first: it sets Django up, which the sockets' models need
+http: Any = get_asgi_application()  # first: it sets Django up, which the sockets' models need
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter

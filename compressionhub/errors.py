@@ -61,7 +61,8 @@ def answer(request: HttpRequest, problem: dict[str, Any]) -> HttpResponse:
     if request.path.startswith("/api/"):
         return JsonResponse(problem, status=status, content_type="application/problem+json")
     page = "error.html"
-    if getattr(request, "htmx", False) and not getattr(request.htmx, "boosted", False):
+    htmx: Any = getattr(request, "htmx", None)
+    if htmx and not htmx.boosted:
         page = "error.html#problem"
     return render(request, page, {"problem": problem, "status": status}, status=status)
 

@@ -36,5 +36,5 @@ def team_required(view: Callable[Concatenate[HubRequest, P], HttpResponse]) -> C
             return render(request, "accounts/no_team.html", status=403)
         return view(request, *args, **kwargs)
 
-    guard: Any = login_required(guarded)  # type: ignore[type-var]
-    return guard  # type: ignore[no-any-return]
+    guard: Callable[..., HttpResponse] = login_required(guarded)
+    return guard

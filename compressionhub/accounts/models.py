@@ -32,8 +32,7 @@ class User(AbstractUser):
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
 
-    memberships: models.Manager[Membership]
-    objects: ClassVar[UserManager[User]] = UserManager()
+    objects: ClassVar = UserManager()
 
     class Meta:
         constraints = [
@@ -71,7 +70,6 @@ class Team(models.Model):
     slug = models.SlugField(max_length=90, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    memberships: models.Manager[Membership]
     objects = TeamQuerySet.as_manager()
 
     class Meta:

@@ -55,7 +55,6 @@ class TrainedModel(models.Model):
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    versions: models.Manager[ModelVersion]
     objects = ModelQuerySet.as_manager()
 
     class Meta:

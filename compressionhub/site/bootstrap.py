@@ -131,7 +131,7 @@ def _asked_inside(wanted: list[Path]) -> bool:
         "import sys; from pathlib import Path; from compressionhub.site.bootstrap import satisfied; "
         "sys.exit(not satisfied(map(Path, sys.argv[1:])))"
     )
-    return subprocess.run([PYTHON, "-c", script, *wanted], cwd=ROOT, check=False).returncode == 0
+    return subprocess.run([str(PYTHON), "-c", script, *map(str, wanted)], cwd=ROOT, check=False).returncode == 0
 
 
 def _make_venv() -> None:
@@ -163,7 +163,7 @@ def _announce() -> None:
 def _which_torch() -> tuple[str, str]:
     """Ask pip which build of torch its configuration leads to: ``CPU`` or ``CUDA``, and where it comes from."""
     version = pins([SITE])["torch"]
-    ask = [PYTHON, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--report", "-", f"torch=={version}"]
+    ask = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--report", "-", f"torch=={version}"]
     said = subprocess.run(ask, capture_output=True, text=True, check=False)
     try:
         found = json.loads(said.stdout)["install"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compressionhub.accounts.models import Team, User
 from compressionhub.jobs.models import Job
+from compressionhub.jobs.queries import JobQuerySet
 from compressionhub.jobs.states import Kind, State
 from compressionhub.library.models import Dataset, TrainedModel
 from compressionhub.ui import units
@@ -113,16 +114,19 @@ def _row(model: TrainedModel, entries: list[Entry], active: tuple[Job, ...]) -> 
     return ModelRow(model=model, best=best, variants=len(mine), running=running)
 
 
-def _publishable(jobs: object) -> tuple[Job, ...]:
+def _publishable(jobs: JobQuerySet) -> tuple[Job, ...]:
     """Finished results that pass their gate and are not in the zoo yet, newest first."""
     done = (
         jobs.filter(kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True)
         .with_progress()
         .order_by("-finished_at")[:20]
-    )  # type: ignore[attr-defined]
-    return tuple(job for job in done if job.gate_result and job.gate_result.passed and job.report_value.verdict.word)[
-        :3
-    ]
+    )
+    return tuple(job for job in done if _is_publishable(job))[:3]
+
+
+def _is_publishable(job: Job) -> bool:
+    report, gate = job.report_value, job.gate_result
+    return bool(report and report.verdict.word and gate and gate.passed)
 
 
 def _geometric_mean(ratios: list[float]) -> float | None:

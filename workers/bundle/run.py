@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # must stand before the import: newer versions report home
 
@@ -44,7 +45,7 @@ def main() -> int:
     return 0
 
 
-def describe(answer: np.ndarray, contract: dict) -> str:
+def describe(answer: np.ndarray, contract: dict[str, Any]) -> str:
     """The class of a classifier, else the first numbers."""
     if contract["task"] == "classification" and answer.ndim == 2 and answer.shape[1] > 1:
         index = int(answer[0].argmax())

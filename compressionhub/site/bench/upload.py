@@ -81,7 +81,8 @@ class Watch(threading.Thread):
     def __init__(self, process: psutil.Process) -> None:
         super().__init__(daemon=True)
         self.process, self.ended = process, threading.Event()
-        self.before = self.highest = process.memory_info().rss
+        self.before: int = process.memory_info().rss
+        self.highest = self.before
 
     def run(self) -> None:
         while not self.ended.wait(0.02):
@@ -89,7 +90,7 @@ class Watch(threading.Thread):
 
     @property
     def growth(self) -> int:
-        return self.highest - self.before
+        return int(self.highest - self.before)
 
     def __enter__(self) -> "Watch":
         self.start()
