@@ -166,6 +166,12 @@ def retry(*, job: Job, by: User) -> Job:
     """
     require(by, Verb.SUBMIT_JOB, job.team)
     job = Job.objects.select_for_update().get(pk=job.pk)
+    if not job.can_retry:  # the table lets a running job be queued again too: that is the relay's move
+        raise WrongState(
+            f"Expected a job that failed or was cancelled, found one that is {job.get_state_display()}.",
+            hint="Run it again instead: that makes a new job.",
+            code="job.wrong-state",
+        )
     job.move_to(State.QUEUED, save=False)
     _blank_for_retry(job)
     job.save()

@@ -1,5 +1,3 @@
-from importlib.util import find_spec
-
 from django.apps import AppConfig
 from django.http import HttpRequest
 
@@ -16,10 +14,9 @@ class JobsConfig(AppConfig):
         from compressionhub.ui.navigation import Place, register
 
         receivers.connect()
-        if find_spec("compressionhub.jobs.urls"):
-            register(
-                Place(label="Jobs", icon="list-check", url_name="jobs:index", order=40, count=running_count, phone=True)
-            )
+        register(
+            Place(label="Jobs", icon="list-check", url_name="jobs:index", order=40, count=running_count, phone=True)
+        )
 
 
 def running_count(request: HttpRequest) -> str | None:

@@ -44,4 +44,5 @@ def spread(items: Sequence[int], count: int) -> list[int]:
     >>> spread([1, 2, 3, 4, 5, 6], 3)
     [2, 4, 6]
     """
-    return [items[(index + 1) * len(items) // count - 1] for index in range(min(count, len(items)))]
+    count = min(count, len(items))
+    return [items[(index + 1) * len(items) // count - 1] for index in range(count)]
