@@ -87,7 +87,7 @@ def host() -> DeviceProfile:
         version = ""
     return DeviceProfile(
         key="host-1t",
-        title=f"This host, {name}, 1 thread",
+        title=f"{name}, 1 thread",
         arch=arch,
         isa=isa,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,

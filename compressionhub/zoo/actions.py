@@ -155,7 +155,7 @@ def _columns(record: Record) -> dict[str, object]:
     return {
         "task": record.contract.task,
         "families": families,
-        "device": record.report.environment.device,
+        "device": record.report.environment.cpu[:60],
         "verdict": record.report.verdict.word,
         "drop_points": record.drop[0],
         "speedup": record.speedup.value,

@@ -22,13 +22,15 @@ NAMED_AT_MOST = 12
 def trade_offs(entries: Sequence[Entry], front: Sequence[Entry]) -> dict[str, Any]:
     """Points change against speed-up: one series per family, the best trade-offs joined by a dashed line."""
     named = {entry.pk for entry in (entries if len(entries) <= NAMED_AT_MOST else front)}
+    lowest, highest, step = _points_axis(entries)
     fastest = max([entry.speedup for entry in entries], default=1.0)
+    left = 0.5 if all(entry.speedup >= 0.5 for entry in entries) else 0.0
     return {
         "grid": {"left": 52, "right": 28, "top": 18, "bottom": 46},
         "tooltip": {"trigger": "item", "formatter": "$fmt:name"},
         "xAxis": {
             "type": "value",
-            "min": 0.5,
+            "min": left,
             "max": _ceil(fastest),
             "name": "Speed-up against own baseline, batch 1",
             "nameLocation": "middle",
@@ -38,12 +40,14 @@ def trade_offs(entries: Sequence[Entry], front: Sequence[Entry]) -> dict[str, An
         },
         "yAxis": {
             "type": "value",
+            "min": lowest,
+            "max": highest,
+            "interval": step,
             "axisLabel": {"formatter": "$fmt:points"},
             "axisLine": {"show": False},
-            "scale": True,
         },
         "narrow": {"plain": True, "grid": {"left": 44, "right": 12, "top": 18, "bottom": 46}},
-        "series": [*_points(entries, named), *_front(front), _slower()],
+        "series": [*_points(entries, named), *_front(front), _slower(left)],
     }
 
 
@@ -96,11 +100,11 @@ def _front(front: Sequence[Entry]) -> list[dict[str, Any]]:
     return [{"type": "line", "step": "end", "symbol": "none", "silent": True, "lineStyle": style, "data": data}]
 
 
-def _slower() -> dict[str, Any]:
+def _slower(left: float) -> dict[str, Any]:
     """The region in which a variant is slower than its baseline."""
     area = [
         {
-            "xAxis": 0.5,
+            "xAxis": left,
             "itemStyle": {"color": "$bad-weak"},
             "label": {
                 "show": True,
@@ -118,3 +122,11 @@ def _slower() -> dict[str, Any]:
 def _ceil(value: float) -> float:
     """The next half above, so that the axis ends on a label."""
     return max(1.5, -(-value // 0.5) * 0.5 + 0.5)
+
+
+def _points_axis(entries: Sequence[Entry]) -> tuple[float, float, float]:
+    """Ends and step of the axis of points: at least from one point worse to half a point better."""
+    changes = [-entry.drop_points for entry in entries]
+    low, high = min([-1.0, *changes]), max([0.5, *changes])
+    step = next((step for step in (0.5, 1, 2, 5, 10, 20) if (high - low) / step <= 6), 50)
+    return low // step * step, -(-high // step) * step, step

@@ -74,9 +74,10 @@ def arrows(record: Record) -> list[Arrow]:
 
 def _latency(record: Record, batch: str) -> Arrow:
     ratio, report = record.report.delta.speedup[batch], record.report
+    threads = "1 thread" if report.environment.threads == 1 else f"{report.environment.threads} threads"
     return Arrow(
         title="Faster" if ratio.value >= 1 else "Slower",
-        under=f"batch {batch}, {report.environment.device}",
+        under=f"batch {batch}, {threads}",
         ratio=ratio.value,
         low=ratio.low,
         high=ratio.high,
