@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from compressionhub.zoo.record import Record
 
 LADDER = (1, 2, 4, 8)
+SPEED_WORDS = {"faster": "Faster", "slower": "Slower", "not-faster": "Not faster"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Arrow:
 
     @property
     def is_worse(self) -> bool:
-        return self.ratio < 1
+        return self.ratio < 0.95
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,11 @@ def arrows(record: Record) -> list[Arrow]:
     report = record.report
     found = [_latency(record, batch) for batch in report.delta.speedup]
     before, after = report.baseline, report.result
-    found.append(_exact("Smaller", "file on disk", before.size_bytes, after.size_bytes))
-    found.append(_exact("Smaller to ship", "zipped", before.zip_bytes, after.zip_bytes))
-    found.append(_exact("Less memory", "peak, batch 1", before.peak_memory_bytes, after.peak_memory_bytes))
+    found.append(_exact("Smaller", "Not smaller", "file on disk", before.size_bytes, after.size_bytes))
+    found.append(_exact("Smaller to ship", "Not smaller to ship", "zipped", before.zip_bytes, after.zip_bytes))
+    found.append(
+        _exact("Less memory", "More memory", "peak, batch 1", before.peak_memory_bytes, after.peak_memory_bytes)
+    )
     return found
 
 
@@ -76,7 +79,7 @@ def _latency(record: Record, batch: str) -> Arrow:
     ratio, report = record.report.delta.speedup[batch], record.report
     threads = "1 thread" if report.environment.threads == 1 else f"{report.environment.threads} threads"
     return Arrow(
-        title="Faster" if ratio.value >= 1 else "Slower",
+        title=SPEED_WORDS.get(report.verdict.batches.get(batch), "Speed"),
         under=f"batch {batch}, {threads}",
         ratio=ratio.value,
         low=ratio.low,
@@ -88,10 +91,10 @@ def _latency(record: Record, batch: str) -> Arrow:
     )
 
 
-def _exact(title: str, under: str, before: int, after: int) -> Arrow:
+def _exact(better: str, worse: str, under: str, before: int, after: int) -> Arrow:
     ratio = before / max(after, 1)
     return Arrow(
-        title=title,
+        title=better if ratio > 1 else worse,
         under=under,
         ratio=ratio,
         low=ratio,
