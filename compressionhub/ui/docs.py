@@ -15,6 +15,7 @@ from workers.errors import Frozen
 from workers.recipe import techniques
 from workers.technique import Technique
 
+KINDS = {"boolean": "yes or no", "array": "a list of names", "integer": "a whole number", "string": "a text"}
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
@@ -76,7 +77,7 @@ def _parameter(name: str, field: FieldInfo, kind: type[Technique]) -> Parameter:
         name=name,
         title=field.title or name,
         description=field.description or "",
-        default="required" if field.is_required() else str(field.get_default(call_default_factory=True)),
+        default="required" if field.is_required() else _said(field.get_default(call_default_factory=True)),
         unit=str(extra.get("unit", "")),
         allowed=_allowed(field, kind.model_json_schema()["properties"][name]),
     )
@@ -90,7 +91,16 @@ def _allowed(field: FieldInfo, schema: dict[str, Any]) -> str:
     limits = [
         f"{word} {getattr(rule, key)}" for rule in field.metadata for key, word in LIMITS.items() if hasattr(rule, key)
     ]
-    return " and ".join(limits) or str(schema.get("type", "any"))
+    return " and ".join(limits) or KINDS.get(str(schema.get("type")), str(schema.get("type", "any")))
+
+
+def _said(value: Any) -> str:
+    """A default in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    return str(getattr(value, "value", value))
 
 
 def example(kind: type[Technique]) -> str:
