@@ -158,13 +158,14 @@ def tile(
 def delta(
     value: float | None, low: float | None = None, high: float | None = None, *,
     unit: str = "points", better: str = "up", distinguishable: bool | None = None, limit: float | None = None,
-    up: str = "", down: str = "",
+    up: str = "", down: str = "", places: int = 2,
 ) -> SafeString:  # fmt: skip
     """A signed difference with its interval.
 
     ``unit`` is "points" (a difference of shares), "times" (a ratio, 1 is no change) or a unit written
     after a plain number. Better and distinguishable is teal; worse than ``limit`` is red; the rest is ink.
-    ``up`` and ``down`` are words after a ratio above or below one, for example ``faster`` and ``slower``.
+    ``up`` and ``down`` are words after a ratio above or below one, for example ``faster`` and ``slower``;
+    ``places`` are its decimals, one for sizes.
     """
     if value is None or not units.is_known(value):
         return format_html('<span class="delta nul">{}</span>', units.UNKNOWN)
@@ -175,16 +176,16 @@ def delta(
     beyond = limit is not None and (value < limit if better == "up" else value > limit)
     css = "no" if beyond else "ok" if distinguishable and gain > 0 else "nul"
     return component(
-        "delta", css=css, said=_said(value, unit, up if value >= 1 else down), interval=_interval(low, high, unit),
+        "delta", css=css, said=_said(value, unit, up if value >= 1 else down, places), interval=_interval(low, high, unit),
         noise=not distinguishable and not beyond,
     )  # fmt: skip
 
 
-def _said(value: float, unit: str, word: str) -> str:
+def _said(value: float, unit: str, word: str, places: int) -> str:
     if unit == "points":
         return units.points(value)
     if unit == "times":
-        return f"{units.times(value)} {word}".strip()
+        return f"{units.times(value, places)} {word}".strip()
     return f"{units.number(value, _places(value), signed=True)} {unit}".strip()
 
 

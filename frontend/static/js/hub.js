@@ -2,6 +2,7 @@
 import { wakeCharts } from "./charts.js";
 import { wakeConfirm } from "./confirm.js";
 import { wakeCopy } from "./copy.js";
+import { wakeScroll } from "./scroll.js";
 import { wakeTheme } from "./theme.js";
 import { wakeToasts } from "./toast.js";
 
@@ -10,3 +11,4 @@ wakeToasts();
 wakeCopy();
 wakeConfirm();
 wakeCharts();
+wakeScroll();

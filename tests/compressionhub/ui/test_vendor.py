@@ -40,7 +40,7 @@ def test_no_file_points_to_a_source_map_that_is_not_there():
 
 def test_templates_hold_no_inline_script_style_or_handler():
     inline = re.compile(
-        r"<style|\sstyle=|\son[a-z]+=[\"']|javascript:|<script(?![^>]*\b(src=|type=\"application/json\"))",
+        r"<style|\sstyle=|\son[a-z]+=[\"']|[\"']javascript:|<script(?![^>]*\b(src=|type=\"application/json\"))",
         re.IGNORECASE,
     )
 
