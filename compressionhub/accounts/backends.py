@@ -15,7 +15,7 @@ def find(text: str) -> User | None:
 
 
 def name_tried(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """Under which name wrong passwords are counted: one per person, however it is spelt, else every spelling gave new tries."""
+    """Under which name wrong passwords are counted: one per person, else every way to spell it gave new tries."""
     text = str((credentials or {}).get("username") or request.POST.get("username", ""))
     user = find(text)
     return (user.username if user else text).lower()[:255]

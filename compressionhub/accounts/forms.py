@@ -46,9 +46,11 @@ class PasswordForm(HubForm):
         label="Current password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
     new = forms.CharField(
-        label="New password", strip=False, help_text="At least ten characters, and not a common one.",
+        label="New password",
+        strip=False,
+        help_text="At least ten characters, and not a common one.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )  # fmt: skip
+    )
 
 
 class TokenForm(HubForm):
@@ -74,7 +76,7 @@ class PersonForm(HubForm):
 
     def __init__(self, *args: Any, most: Role, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(role.value, f"{role.label}: {role.says}") for role in Role if role.rank <= most.rank]
+        choices = [(role.value, role.label) for role in Role if role.rank <= most.rank]
         self.fields["role"].choices = choices  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:

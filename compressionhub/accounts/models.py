@@ -189,6 +189,11 @@ class AuditEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.by_name} {self.verb} {self.target_name}"
 
+    @property
+    def said(self) -> str:
+        """The details in one line, each value cut short."""
+        return ", ".join(f"{key.replace('_', ' ')} {str(value)[:80]}" for key, value in self.detail.items())
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AppendOnly

@@ -28,6 +28,11 @@ class Role(models.TextChoices):
         return list(Role).index(self)
 
     @property
+    def with_article(self) -> str:
+        """``a viewer``, ``an owner``."""
+        return f"{'an' if self.label[0] in 'AEO' else 'a'} {self.label.lower()}"
+
+    @property
     def says(self) -> str:
         """What the role may do, for the form that gives it."""
         return ROLE_SAYS[self]
@@ -115,12 +120,8 @@ def require(by: User | AnonymousUser | None, verb: Verb, team: Team | None) -> N
         return
     role = role_of(by, team)
     needed = least_role_for(verb)
-    found = f"you are {_with_article(role)}" if role else "you are not on this team"
+    found = f"you are {role.with_article}" if role else "you are not on this team"
     raise NotAllowed(
         f"To {verb}, the role {needed.label.lower()} is needed; {found}.",
         hint="Ask an owner of the team to change your role." if role else "Ask an admin of the team to add you.",
     )
-
-
-def _with_article(role: Role) -> str:
-    return f"{'an' if role.label[0] in 'AEO' else 'a'} {role.label.lower()}"

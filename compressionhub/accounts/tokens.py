@@ -23,7 +23,7 @@ def digest(secret: str) -> str:
 
 
 def find(secret: str) -> ApiToken | None:
-    """The usable token behind a secret, noting that it was used; none if unknown, revoked, expired or without its team."""
+    """The token behind a secret, noting its use; none if unknown, revoked, expired or its owner left the team."""
     if not secret.startswith(MARK):
         return None
     token = ApiToken.objects.select_related("user", "team").filter(digest=digest(secret)).first()

@@ -110,9 +110,12 @@ def make_token(request: HubRequest) -> HttpResponse:
         return _account_page(request, token_form=form, status=422)
     days = form.cleaned_data["days"]
     token, secret = actions.create_token(
-        user=request.user, team=request.team, name=form.cleaned_data["name"], scope=Scope(form.cleaned_data["scope"]),
+        user=request.user,
+        team=request.team,
+        name=form.cleaned_data["name"],
+        scope=Scope(form.cleaned_data["scope"]),
         expires_at=timezone.now() + timedelta(days=days) if days else None,
-    )  # fmt: skip
+    )
     return _account_page(request, made_token=token, secret=secret)
 
 
@@ -218,7 +221,7 @@ def _team_page(request: HubRequest, *, status: int = 200, **shown: Any) -> HttpR
     people = f"{len(members)} people are" if len(members) != 1 else "One person is"
     found = {
         "members": members,
-        "subtitle": f"{people} here. You are {role.label.lower()}: {role.says}.",
+        "subtitle": f"{people} here. You are {role.with_article}.",
         "roles": list(Role),
         "role": role,
         "may_manage": may_manage,

@@ -40,9 +40,12 @@ class ContractForm(HubForm):
 
     task = forms.ChoiceField(choices=TASKS, label="Task", help_text="What the network is for.")
     classes = forms.CharField(
-        label="Label names", required=False, strip=False, widget=forms.Textarea(attrs={"rows": 6}),
+        label="Label names",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
         help_text="One a line, in the order of the outputs. Leave empty where there are no classes.",
-    )  # fmt: skip
+    )
 
     def __init__(self, contract: Contract, data: Any = None) -> None:
         super().__init__(data)
@@ -51,8 +54,11 @@ class ContractForm(HubForm):
             self._add_input(index, spec)
         for index, out in enumerate(contract.outputs):
             self.fields[f"output-{index}-meaning"] = forms.ChoiceField(
-                choices=_choices(Meaning), label="Means", initial=out.meaning, widget=forms.Select(attrs={"class": "form-select"}),
-            )  # fmt: skip
+                choices=_choices(Meaning),
+                label="Means",
+                initial=out.meaning,
+                widget=forms.Select(attrs={"class": "form-select"}),
+            )
         self.initial.update(task=contract.task.value, classes="\n".join(contract.classes))
 
     def _add_input(self, index: int, spec: InputSpec) -> None:

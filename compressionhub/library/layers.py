@@ -6,6 +6,7 @@ from compressionhub.ui.units import percent
 from workers.facts import LayerFacts, ModelFacts
 
 MOST_BARS = 60
+LETTER_PIXELS = 6.6
 
 
 def shown(facts: ModelFacts) -> tuple[LayerFacts, ...]:
@@ -28,29 +29,30 @@ def chart(facts: ModelFacts) -> dict[str, Any]:
     """Two columns of bars over the same layers: parameters and multiply-accumulates."""
     layers = shown(facts)
     names = [layer.name[-34:] or layer.op for layer in layers]
+    left = min(240, 18 + round(LETTER_PIXELS * max(map(len, names), default=0)))
     columns = (
         ("Parameters", [layer.params for layer in layers]),
         ("MACs, for one sample", [layer.macs for layer in layers]),
     )
     return {
-        "grid": [_grid("26%", "32%"), _grid("64%", "32%")],
-        "title": [_title(columns[0][0], "26%"), _title(columns[1][0], "64%")],
+        "grid": [_grid(left, "46%"), _grid("57%", "3%")],
+        "title": [_title(columns[0][0], left), _title(columns[1][0], "57%")],
         "tooltip": {"trigger": "axis"},
         "xAxis": [_figures(index) for index in range(2)],
         "yAxis": [_layers(index, names) for index in range(2)],
         "series": [_bars(index, name, values) for index, (name, values) in enumerate(columns)],
         "narrow": {
-            "grid": [_grid("40%", "52%"), _grid("200%", "10%")],
-            "title": [_title(columns[0][0], "40%"), _title("", "0")],
+            "grid": [_grid(left, "32%"), _grid("71%", "4%")],
+            "title": [_title("Parameters", left), _title("MACs", "71%")],
         },
     }
 
 
-def _grid(left: str, width: str) -> dict[str, Any]:
-    return {"left": left, "width": width, "top": 44, "bottom": 6}
+def _grid(left: int | str, right: str) -> dict[str, Any]:
+    return {"left": left, "right": right, "top": 44, "bottom": 6}
 
 
-def _title(text: str, left: str) -> dict[str, Any]:
+def _title(text: str, left: int | str) -> dict[str, Any]:
     return {"text": text, "left": left, "top": 0, "textStyle": {"fontSize": 12, "fontWeight": 500, "color": "$ink-2"}}
 
 
@@ -60,7 +62,7 @@ def _figures(index: int) -> dict[str, Any]:
         "type": "value",
         "gridIndex": index,
         "position": "top",
-        "splitNumber": 3,
+        "splitNumber": 2,
         "axisLine": {"show": False},
         "axisLabel": label,
     }
@@ -71,9 +73,14 @@ def _layers(index: int, names: list[str]) -> dict[str, Any]:
     if len(names) <= 21:
         label["interval"] = 0
     return {
-        "type": "category", "gridIndex": index, "data": names, "inverse": True,
-        "axisLine": {"show": False}, "splitLine": {"show": False}, "axisLabel": label,
-    }  # fmt: skip
+        "type": "category",
+        "gridIndex": index,
+        "data": names,
+        "inverse": True,
+        "axisLine": {"show": False},
+        "splitLine": {"show": False},
+        "axisLabel": label,
+    }
 
 
 def _bars(index: int, name: str, values: list[int]) -> dict[str, Any]:

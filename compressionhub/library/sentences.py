@@ -64,6 +64,7 @@ def tiles(version: ModelVersion, facts: ModelFacts) -> dict[str, str]:
     """The small lines of a version's tiles."""
     first = facts.inputs[0].shape if facts.inputs else ()
     said = {
+        "tiles_grid": tiles_grid(version),
         "zip_rng": f"{file_size(facts.zip_bytes)} zipped",
         "weights_rng": ", ".join(facts.weight_bytes) or "no weights",
         "macs_value": short_number(facts.macs, si=True),
@@ -76,6 +77,13 @@ def tiles(version: ModelVersion, facts: ModelFacts) -> dict[str, str]:
         if "accuracy" in measured.metrics:
             said["measured_rng"] = interval(measured.metrics["accuracy"])
     return said
+
+
+def tiles_grid(version: ModelVersion) -> str:
+    """Three tiles for every version, one more for accuracy and one for latency where they were measured."""
+    measured, tried = version.measured, version.tried
+    knows_accuracy = (measured and "accuracy" in measured.metrics) or (tried and tried.metric == "accuracy")
+    return f"g{3 + bool(knows_accuracy) + bool(measured and measured.latency)}"
 
 
 def _latency(latency: dict[str, Latency]) -> dict[str, str]:

@@ -53,7 +53,9 @@ class ArrivingBody:
         parts: list[bytes] = []
         found = 0
         try:
-            async with asyncio.timeout(SILENCE_SECONDS):  # one clock for the whole piece: one per message costs a third of the speed
+            async with asyncio.timeout(
+                SILENCE_SECONDS
+            ):  # one clock for the whole piece: one per message costs a third of the speed
                 while self._more and not self._is_cut and found < size:
                     parts.append(await self._next())
                     found += len(parts[-1])
@@ -79,7 +81,7 @@ class ArrivingBody:
 
 
 class StreamUploads:
-    """ASGI middleware: the handler sees an upload's chunk as a request without a body, the view finds the body itself."""
+    """ASGI middleware: the handler sees a chunk as a request without a body, the view finds the body itself."""
 
     def __init__(self, app: App) -> None:
         self.app = app

@@ -91,9 +91,15 @@ def uploads(request: HubRequest) -> HttpResponse:
         raise Invalid(f"Expected kind model or dataset, found {said.kind[:40]!r}.", hint="Say it in Upload-Metadata.")
     model = _model(request, said.model)
     made = actions.start_upload(
-        team=model.team if model else request.team, by=request.user, kind=FileKind(said.kind), filename=said.filename,
-        size_bytes=tus.number(request, "Upload-Length"), name=said.name, model=model, target=said.target,
-    )  # fmt: skip
+        team=model.team if model else request.team,
+        by=request.user,
+        kind=FileKind(said.kind),
+        filename=said.filename,
+        size_bytes=tus.number(request, "Upload-Length"),
+        name=said.name,
+        model=model,
+        target=said.target,
+    )
     return HttpResponse(status=201, headers={"Location": reverse("library:upload", args=[made.pk]), **_life(made)})
 
 

@@ -28,9 +28,11 @@ def rights(request: HubRequest, team: Team | None = None) -> dict[str, bool]:
     role = role_of(request.user, team) if team else Role(request.membership.role)
     mine = MAY[role] if role else frozenset()
     return {
-        "may_upload": Verb.UPLOAD in mine, "may_edit": Verb.EDIT_LIBRARY in mine,
-        "may_submit": Verb.SUBMIT_JOB in mine, "may_delete": Verb.DELETE in mine,
-    }  # fmt: skip
+        "may_upload": Verb.UPLOAD in mine,
+        "may_edit": Verb.EDIT_LIBRARY in mine,
+        "may_submit": Verb.SUBMIT_JOB in mine,
+        "may_delete": Verb.DELETE in mine,
+    }
 
 
 @team_required
@@ -58,10 +60,15 @@ def upload_page(
     team = model.team if model else request.team
     used = actions.used_bytes(team)
     return {
-        "kind": kind.value, "endings": endings, "model": model, "most_bytes": settings.UPLOAD_BYTES,
-        "left_bytes": max(0, settings.QUOTA_BYTES - used), "quota_bytes": settings.QUOTA_BYTES, "hours": settings.UPLOAD_HOURS,
+        "kind": kind.value,
+        "endings": endings,
+        "model": model,
+        "most_bytes": settings.UPLOAD_BYTES,
+        "left_bytes": max(0, settings.QUOTA_BYTES - used),
+        "quota_bytes": settings.QUOTA_BYTES,
+        "hours": settings.UPLOAD_HOURS,
         "unfinished": Upload.objects.of(request.user).filter(team=team, kind=kind, arrived_at=None),
-    }  # fmt: skip
+    }
 
 
 @team_required
@@ -81,9 +88,13 @@ def version(request: HubRequest, pk: UUID, number: int) -> HttpResponse:
 def version_page(request: HubRequest, found: TrainedModel, shown: ModelVersion | None) -> dict[str, Any]:
     """What the page of a version shows, as far as its file has been understood."""
     page: dict[str, Any] = {
-        "model": found, "version": shown, "versions": list(found.versions.order_by("-number")),
-        "subtitle": sentences.of_model(found, shown), "version_pill": _pill(shown), **rights(request, found.team),
-    }  # fmt: skip
+        "model": found,
+        "version": shown,
+        "versions": list(found.versions.order_by("-number")),
+        "subtitle": sentences.of_model(found, shown),
+        "version_pill": _pill(shown),
+        **rights(request, found.team),
+    }
     return page if shown is None or not shown.is_ready else page | _understood(request, shown)
 
 
@@ -100,12 +111,24 @@ def _understood(request: HubRequest, shown: ModelVersion) -> dict[str, Any]:
     dataset = _chosen(request, shown, datasets)
     bars, tree = len(layers.shown(facts)), lineage.tree(shown, request.user)
     return {
-        "facts": facts, "contract": shown.contract, "tried": shown.tried, "measured": shown.measured,
-        "datasets": datasets, "dataset": dataset, "techniques": fitting.rows(shown, dataset), "tree": tree, "bars": bars,
-        "chart": layers.chart(facts), "chart_height": layers.chart_height(facts), "chart_says": layers.sentence(facts),
-        "techniques_end": sentences.techniques(dataset), "lineage_end": sentences.lineage(tree),
-        "contract_end": sentences.contract(shown), **sentences.tiles(shown, facts), **sentences.layers(facts, bars),
-    }  # fmt: skip
+        "facts": facts,
+        "contract": shown.contract,
+        "tried": shown.tried,
+        "measured": shown.measured,
+        "datasets": datasets,
+        "dataset": dataset,
+        "techniques": fitting.rows(shown, dataset),
+        "tree": tree,
+        "bars": bars,
+        "chart": layers.chart(facts),
+        "chart_height": layers.chart_height(facts),
+        "chart_says": layers.sentence(facts),
+        "techniques_end": sentences.techniques(dataset),
+        "lineage_end": sentences.lineage(tree),
+        "contract_end": sentences.contract(shown),
+        **sentences.tiles(shown, facts),
+        **sentences.layers(facts, bars),
+    }
 
 
 def _chosen(request: HubRequest, shown: ModelVersion, datasets: list[Dataset]) -> Dataset | None:

@@ -1,4 +1,4 @@
-"""The cast: Alice owns a team, Adam is its admin, Bob its engineer, Vera its viewer; Charlie is a stranger with his own.
+"""The cast: Alice owns a team, Adam is its admin, Bob its engineer, Vera its viewer; Charlie is a stranger.
 
 Beside them a verified model and dataset of Alice's team, and an empty store of their own for every test.
 """
@@ -40,7 +40,9 @@ def person(db) -> Callable[..., User]:
     """Make a person on a team: ``person("alice", team, Role.OWNER)``."""
 
     def make(name: str, team: Team | None = None, role: Role = Role.VIEWER) -> User:
-        user = User.objects.create_user(username=name, email=f"{name}@example.org", full_name=name.title(), password=PASSWORD)
+        user = User.objects.create_user(
+            username=name, email=f"{name}@example.org", full_name=name.title(), password=PASSWORD
+        )
         if team:
             Membership.objects.create(team=team, user=user, role=role)
         return user
@@ -81,15 +83,21 @@ def cast(alice, adam, bob, vera, charlie) -> dict[str, User]:
 @pytest.fixture
 def model_facts() -> ModelFacts:
     return ModelFacts(
-        size_bytes=1_400_000, zip_bytes=1_300_000, params=347_000, macs=5_100_000, opset=18, producer="pytorch",
+        size_bytes=1_400_000,
+        zip_bytes=1_300_000,
+        params=347_000,
+        macs=5_100_000,
+        opset=18,
+        producer="pytorch",
         inputs=(TensorFacts(name="pixels", dtype="float32", shape=("n", 1, 8, 8)),),
         outputs=(TensorFacts(name="logits", dtype="float32", shape=("n", 10)),),
         layers=(
             LayerFacts(name="conv1", op="Conv", params=640, macs=36_864, output_shape=(64, 8, 8)),
             LayerFacts(name="fc", op="Gemm", params=346_360, macs=5_063_136, output_shape=(10,)),
         ),
-        op_counts={"Conv": 1, "Gemm": 1, "Relu": 1}, weight_bytes={"float32": 1_388_000},
-    )  # fmt: skip
+        op_counts={"Conv": 1, "Gemm": 1, "Relu": 1},
+        weight_bytes={"float32": 1_388_000},
+    )
 
 
 @pytest.fixture
@@ -106,7 +114,8 @@ def contract() -> Contract:
 def dataset_facts() -> DatasetFacts:
     counts = {str(digit): 30 for digit in range(10)}
     return DatasetFacts(
-        format="npz", size_bytes=920_000,
+        format="npz",
+        size_bytes=920_000,
         inputs=(TensorFacts(name="x", dtype="float32", shape=(1, 8, 8)),),
         target=TargetFacts(kind="class", name="y", classes=tuple(str(digit) for digit in range(10))),
         roles={
@@ -115,7 +124,7 @@ def dataset_facts() -> DatasetFacts:
             DataRole.CALIBRATION: RoleFacts(rows=200, declared=False, class_counts=counts),
             DataRole.TEST: RoleFacts(rows=397, declared=True, class_counts=counts),
         },
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -123,9 +132,15 @@ def version(team, alice, model_facts, contract) -> ModelVersion:
     """Version 1 of Alice's model ``digits-cnn``: verified, its contract guessed and not confirmed."""
     model = TrainedModel.objects.create(team=team, name="digits-cnn", created_by=alice)
     made = ModelVersion(
-        model=model, number=1, state=State.READY, filename="digits-cnn.onnx", store_key="test/model", sha256="a" * 64,
-        size_bytes=model_facts.size_bytes, uploaded_by=alice,
-    )  # fmt: skip
+        model=model,
+        number=1,
+        state=State.READY,
+        filename="digits-cnn.onnx",
+        store_key="test/model",
+        sha256="a" * 64,
+        size_bytes=model_facts.size_bytes,
+        uploaded_by=alice,
+    )
     made.facts, made.contract = model_facts, contract
     made.save()
     return made
@@ -135,9 +150,15 @@ def version(team, alice, model_facts, contract) -> ModelVersion:
 def dataset(team, alice, dataset_facts) -> Dataset:
     """Alice's verified dataset ``digits``."""
     made = Dataset(
-        team=team, name="digits", state=State.READY, filename="digits.npz", store_key="test/data", sha256="b" * 64,
-        size_bytes=dataset_facts.size_bytes, uploaded_by=alice,
-    )  # fmt: skip
+        team=team,
+        name="digits",
+        state=State.READY,
+        filename="digits.npz",
+        store_key="test/data",
+        sha256="b" * 64,
+        size_bytes=dataset_facts.size_bytes,
+        uploaded_by=alice,
+    )
     made.facts = dataset_facts
     made.save()
     return made

@@ -105,11 +105,17 @@ def test_no_address_breaks_for_anybody(client, cast, known, who):
 
 
 WRITES = [
-    ("library:describe-model", "bob"), ("library:delete-model", "alice"), ("library:delete-version", "alice"),
-    ("library:confirm-contract", "bob"), ("library:try", "bob"), ("library:upload-version", "bob"),
-    ("library:describe-dataset", "bob"), ("library:choose-target", "bob"), ("library:delete-dataset", "alice"),
+    ("library:describe-model", "bob"),
+    ("library:delete-model", "alice"),
+    ("library:delete-version", "alice"),
+    ("library:confirm-contract", "bob"),
+    ("library:try", "bob"),
+    ("library:upload-version", "bob"),
+    ("library:describe-dataset", "bob"),
+    ("library:choose-target", "bob"),
+    ("library:delete-dataset", "alice"),
     ("accounts:add-person", "adam"),
-]  # fmt: skip
+]
 RANK = {"vera": 0, "bob": 1, "adam": 2, "alice": 3}
 
 
@@ -117,7 +123,14 @@ RANK = {"vera": 0, "bob": 1, "adam": 2, "alice": 3}
 def test_a_missing_role_is_a_403_and_the_role_itself_is_not(client, cast, known, dataset, name, least):
     route = next(route for route, found in ALL if found == name)
     address = filled(route, name, known)
-    body = {"name": "n", "target": "", "dataset": str(dataset.pk), "full_name": "D", "username": "dana", "role": "viewer"}
+    body = {
+        "name": "n",
+        "target": "",
+        "dataset": str(dataset.pk),
+        "full_name": "D",
+        "username": "dana",
+        "role": "viewer",
+    }
 
     for who, rank in sorted(RANK.items(), key=lambda item: item[1]):
         client.force_login(cast[who])

@@ -22,12 +22,16 @@ Item = TypeVar("Item", ModelVersion, Dataset)
 def record_model_inspection(
     *, version: ModelVersion, facts: ModelFacts, contract: Contract, sha256: str = ""
 ) -> ModelVersion:
-    """Write what the sandbox found in a model. A contract that a person confirmed is not replaced."""
-    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version.pk)
+    """Write what the sandbox found in a model. A contract that a person edited or confirmed is not replaced."""
+    version = _locked(version)
     version.facts = facts
-    if not version.is_confirmed:
+    if version.contract_is_guess:
         version.contract = contract
     return _record_ready(version, sha256)
+
+
+def _locked(version: ModelVersion) -> ModelVersion:
+    return ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version.pk)
 
 
 @transaction.atomic
@@ -59,10 +63,14 @@ def record_trial(*, version: ModelVersion, dataset: Dataset, tried: Tried) -> No
     """Write what ten samples gave, and the contract they went through where it is still a guess.
 
     A guess made with the data at hand is better than the one made from the network alone: whether values
-    run from 0 to 255 or to 1, and how the classes are called, stands in the data.
+    run from 0 to 255 or to 1, and how the classes are called, stands in the data. A contract that a person
+    edited while the samples were on their way stays, and the answer to the older one is dropped.
     """
+    version = _locked(version)
     if version.contract_is_guess:
         version.contract = tried.contract
+    elif tried.contract != version.contract:
+        return
     version.tried, version.tried_on, version.trial_problem, version.trial_asked_at = tried, dataset, None, None
     version.save(update_fields=["contract_json", "tried_json", "tried_on", "trial_problem_json", "trial_asked_at"])
     audit(None, "contract.tried", version, version.team, metric=tried.metric, value=tried.measured.value)

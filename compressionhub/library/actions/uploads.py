@@ -18,6 +18,7 @@ from compressionhub.library.actions.items import new_dataset, new_version, requi
 from compressionhub.library.models import Dataset, FileKind, ModelVersion, TrainedModel, Upload
 from compressionhub.library.names import display_name, file_name, name_from
 from compressionhub.library.store import store
+from compressionhub.ui.units import file_size
 from workers.ticket import Blob
 
 
@@ -73,21 +74,18 @@ def _require_room(team: Team, size_bytes: int) -> None:
         )
     if size_bytes > settings.UPLOAD_BYTES:
         raise Invalid(
-            f"Expected a file of at most {_gib(settings.UPLOAD_BYTES)}, found {_gib(size_bytes)}.",
+            f"Expected a file of at most {file_size(settings.UPLOAD_BYTES)}, found {file_size(size_bytes)}.",
             hint="Ask the person who runs this hub to raise HUB_UPLOAD_BYTES.",
             code="upload.too-large",
         )
-    used = used_bytes(team)
-    if used + size_bytes > settings.QUOTA_BYTES:
+    left = settings.QUOTA_BYTES - used_bytes(team)
+    if size_bytes > left:
+        found = f"{file_size(max(0, left))} left of {file_size(settings.QUOTA_BYTES)}"
         raise Invalid(
-            f"The team has {_gib(max(0, settings.QUOTA_BYTES - used))} left of {_gib(settings.QUOTA_BYTES)}; this file needs {_gib(size_bytes)}.",
+            f"The team has {found}; this file needs {file_size(size_bytes)}.",
             hint="Delete what is no longer needed, or ask the person who runs this hub to raise HUB_QUOTA_BYTES.",
             code="upload.over-quota",
         )
-
-
-def _gib(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e7 else f"{size_bytes / 1e6:.2f} MB"
 
 
 def used_bytes(team: Team) -> int:

@@ -59,7 +59,9 @@ def test_a_line_outlives_the_person_and_the_team_it_names(line, alice, team):
 
 
 def test_a_line_cannot_be_overwritten_by_its_number(line, alice, team):
-    forged = AuditEntry(pk=line.pk, by=alice, verb="nothing.happened", target_kind="x", target_id="x", target_name="x", by_name="x")
+    forged = AuditEntry(
+        pk=line.pk, by=alice, verb="nothing.happened", target_kind="x", target_id="x", target_name="x", by_name="x"
+    )
 
     with pytest.raises(Exception):  # noqa: B017 - the database's own refusal, whichever it uses
         forged.save()
@@ -74,7 +76,9 @@ def test_the_trail_is_read_by_admins_of_its_team_only(line, cast, who, count):
 
 
 def test_a_new_person_gets_a_password_that_works_and_is_written_nowhere(adam, team):
-    member, password = actions.add_member(team=team, role=Role.ENGINEER, by=adam, full_name="Dana", email="dana@example.org")
+    member, password = actions.add_member(
+        team=team, role=Role.ENGINEER, by=adam, full_name="Dana", email="dana@example.org"
+    )
 
     assert member.user.username == "dana"
     assert member.user.check_password(password)

@@ -23,7 +23,9 @@ def test_a_wrong_password_says_neither_which_part_was_wrong(client, bob):
     assert "Name and password do not match." in unknown
 
 
-@pytest.mark.parametrize("address", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
 def test_signing_in_never_leads_off_the_site(client, bob, address):
     assert sign_in(client, "bob", next=address).headers["Location"] == "/"
 

@@ -9,8 +9,13 @@ from compressionhub.errors import NotAllowed
 # The design's own words, role by role, in its order.
 VIEWER = {"read", "edit workloads", "compare", "make reports", "ask for approval"}
 ENGINEER = VIEWER | {
-    "upload", "edit models and datasets", "submit jobs", "cancel jobs", "download artifacts", "record deployments",
-}  # fmt: skip
+    "upload",
+    "edit models and datasets",
+    "submit jobs",
+    "cancel jobs",
+    "download artifacts",
+    "record deployments",
+}
 ADMIN = ENGINEER | {"publish", "approve", "share links", "set prices", "manage members", "read the audit trail"}
 OWNER = ADMIN | {"change roles", "delete"}
 

@@ -19,9 +19,13 @@ CONTRACT = Contract(
 def tried(**changes) -> Tried:
     sample = Sample(row=3, label="7", prediction="1", right=False, score=0.51)
     values = {
-        "samples": (sample,), "metric": "accuracy", "measured": Interval(value=0.97, low=0.94, high=0.985, n=360),
-        "chance": 0.1, "no_better_than_chance": False, "contract": CONTRACT,
-    }  # fmt: skip
+        "samples": (sample,),
+        "metric": "accuracy",
+        "measured": Interval(value=0.97, low=0.94, high=0.985, n=360),
+        "chance": 0.1,
+        "no_better_than_chance": False,
+        "contract": CONTRACT,
+    }
     return Tried(**{**values, **changes})
 
 
@@ -51,7 +55,9 @@ def test_a_model_that_is_verified_stops_asking_for_news(client, alice, version):
 
 def test_a_refused_file_shows_what_was_found_and_what_helps(client, alice, version):
     client.force_login(alice)
-    found = Problem(fault="yours", code="model.refused-pickle", message="Expected ONNX, found a pickle.", hint="Export it.")
+    found = Problem(
+        fault="yours", code="model.refused-pickle", message="Expected ONNX, found a pickle.", hint="Export it."
+    )
     actions.record_rejection(item=version, problem=found)
 
     page = client.get(version.get_absolute_url()).content.decode()
@@ -63,7 +69,11 @@ def test_a_refused_file_shows_what_was_found_and_what_helps(client, alice, versi
 
 def test_a_baseline_no_better_than_chance_is_said_to_be_so_with_the_usual_causes(client, alice, version, dataset):
     client.force_login(alice)
-    poor = tried(no_better_than_chance=True, causes=("Pixels are scaled otherwise.",), measured=Interval(value=0.1, low=0.07, high=0.13, n=360))
+    poor = tried(
+        no_better_than_chance=True,
+        causes=("Pixels are scaled otherwise.",),
+        measured=Interval(value=0.1, low=0.07, high=0.13, n=360),
+    )
     actions.record_trial(version=version, dataset=dataset, tried=poor)
 
     page = client.get(version.get_absolute_url()).content.decode()
@@ -135,7 +145,11 @@ def test_names_of_layers_and_labels_are_text_and_never_markup(client, alice, ver
     version.facts = version.facts.model_copy(update={"layers": (layer,), "producer": hostile, "warnings": (hostile,)})
     version.contract = version.contract.model_copy(update={"classes": (hostile,)})
     version.save()
-    actions.record_trial(version=version, dataset=dataset, tried=tried(samples=(Sample(row=0, label=hostile, prediction=hostile, right=False),)))
+    actions.record_trial(
+        version=version,
+        dataset=dataset,
+        tried=tried(samples=(Sample(row=0, label=hostile, prediction=hostile, right=False),)),
+    )
 
     page = client.get(version.get_absolute_url()).content.decode()
 

@@ -47,8 +47,10 @@ class Sender:
         session = signed_in.cookies[settings.SESSION_COOKIE_NAME].value
         token = "a" * 32
         self.headers = {
-            "Tus-Resumable": "1.0.0", "Cookie": f"{settings.SESSION_COOKIE_NAME}={session}; csrftoken={token}", "X-CSRFToken": token,
-        }  # fmt: skip
+            "Tus-Resumable": "1.0.0",
+            "Cookie": f"{settings.SESSION_COOKIE_NAME}={session}; csrftoken={token}",
+            "X-CSRFToken": token,
+        }
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -59,7 +61,10 @@ class Sender:
         return response
 
     def announce(self, size: int) -> str:
-        metadata = ",".join(f"{key} {base64.b64encode(value).decode()}" for key, value in (("kind", b"model"), ("filename", b"net.onnx")))
+        metadata = ",".join(
+            f"{key} {base64.b64encode(value).decode()}"
+            for key, value in (("kind", b"model"), ("filename", b"net.onnx"))
+        )
         response = self.request("POST", "/uploads/", **{"Upload-Length": str(size), "Upload-Metadata": metadata})
         assert response.status == 201
         return response.headers["Location"]
@@ -73,8 +78,16 @@ class Sender:
 
     def patch_and_cut(self, address: str, offset: int, body: bytes, sent: int) -> None:
         """Send the head and ``sent`` bytes of the body, then break off without a goodbye."""
-        lines = [f"PATCH {address} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}", f"Upload-Offset: {offset}"]
-        lines += ["Content-Type: application/offset+octet-stream", *(f"{key}: {value}" for key, value in self.headers.items())]
+        lines = [
+            f"PATCH {address} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"Content-Length: {len(body)}",
+            f"Upload-Offset: {offset}",
+        ]
+        lines += [
+            "Content-Type: application/offset+octet-stream",
+            *(f"{key}: {value}" for key, value in self.headers.items()),
+        ]
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode() + body[:sent])
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
