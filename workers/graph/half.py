@@ -56,8 +56,20 @@ def convert(
             hint="This network has nothing to halve.",
             code="technique.nothing-to-do",
         )
-    del ready.graph.value_info[:]  # inferred before the types changed
+    note_shapes(ready)
     return ready, tuple(work.notes)
+
+
+def note_shapes(proto: ModelProto) -> None:
+    """Write down the shapes of sums and products, and of nothing else.
+
+    onnxruntime 1.31 ends with a segmentation fault on some float16 networks, such as plain transformers, where these
+    are missing: its blocked-layout pass reads the shape of an addition behind a product it has fused by then.
+    """
+    del proto.graph.value_info[:]  # inferred before types or names changed
+    inferred = onnx.shape_inference.infer_shapes(proto).graph.value_info
+    wanted = {name for node in proto.graph.node if node.op_type in ("Add", "Mul", "Sum") for name in node.output}
+    proto.graph.value_info.extend(item for item in inferred if item.name in wanted)
 
 
 class _Conversion:

@@ -270,6 +270,9 @@ def for_int8(proto: ModelProto, scratch: Path, threads: int = 1) -> ModelProto:
         ready = _raised(ready)
     ready = onnx.shape_inference.infer_shapes(optimized(ready, scratch, threads), data_prop=True)
     flatten_biases(ready.graph)
+    weights = {tensor.name for tensor in ready.graph.initializer}
+    # New exporters note shapes of weights as well, which turn wrong when the quantizer transposes them.
+    refill(ready.graph.value_info, [item for item in ready.graph.value_info if item.name not in weights])
     add_infer_metadata(ready)  # else the quantizer writes the model to the system's temporary folder
     return ready
 

@@ -58,7 +58,7 @@ class Tidy(Technique):
         )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import folding, sharing, surgery
+        from workers.graph import folding, half, sharing, surgery
 
         proto = surgery.inlined(model.proto)
         folding.weights_are_constants(proto)
@@ -76,6 +76,8 @@ class Tidy(Technique):
             )
         if self.shorten_names:
             sharing.shorten_names(proto.graph)
+        if surgery.is_half(proto):
+            half.note_shapes(proto)
         before, after = model.proto.ByteSize(), proto.ByteSize()
         bench.progress(1, 1, f"{before:,} bytes became {after:,}")
         return model.with_proto(surgery.with_borders_of(proto, model.proto))

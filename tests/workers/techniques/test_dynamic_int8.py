@@ -102,3 +102,14 @@ def test_the_border_of_the_network_is_kept(mlp, make_bench):
 
     assert quantized.graph.input[0] == mlp.proto.graph.input[0]
     assert quantized.graph.output[0] == mlp.proto.graph.output[0]
+
+
+def test_noted_shapes_of_weights_do_not_get_in_the_way(make_bench):
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["y"], name="dense", transB=1)]
+    proto = network(nodes, {"w": gaussian(1)(10, 64)}, ("N", 64), ("N", 10))
+    proto.graph.value_info.append(helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, (10, 64)))
+    x = rows(20, 64)
+
+    quantized = DynamicInt8().apply(loaded(proto), make_bench((64,))).proto
+
+    assert np.abs(run(quantized, x) - run(proto, x)).max() < 0.02 * np.ptp(run(proto, x))

@@ -218,3 +218,14 @@ def test_it_agrees_with_onnxruntimes_converter_on_a_plain_network(cnn, bench):
     assert abs(ours.ByteSize() / theirs.ByteSize() - 1) < 0.05
     session = onnxruntime.InferenceSession(theirs.SerializeToString())
     np.testing.assert_allclose(run(ours, x), session.run(None, {"x": x})[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("after", [(), (Tidy(),)], ids=["alone", "tidied"])
+def test_the_shapes_of_sums_stay_noted_because_the_runtime_may_crash_without_them(cnn, bench, after):
+    model = Fp16().apply(cnn, bench)
+    for technique in after:
+        model = technique.apply(model, bench)
+
+    sums = {node.output[0] for node in model.proto.graph.node if node.op_type == "Add"}
+    assert sums
+    assert sums <= {item.name for item in model.proto.graph.value_info}
