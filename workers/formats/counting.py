@@ -3,14 +3,16 @@
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import onnx
 
 from workers.facts import LayerFacts, ModelFacts, TensorFacts
 from workers.formats import macs
 from workers.formats.external import announced_bytes, subgraphs
+from workers.formats.folding import known_shapes
 from workers.formats.parameters import NOT_LEARNED, owner, parameters_in, stored_tensors, uses_by_name
-from workers.formats.shapes import Shaped, infer, known_shapes
+from workers.formats.shapes import Shaped, infer, own_operator
 from workers.formats.skeleton import shell
 from workers.formats.structure import all_nodes
 
@@ -139,8 +141,8 @@ def _layers(proto: onnx.ModelProto, shaped: Shaped) -> tuple[list[LayerFacts], i
 
 def _nodes_with_shapes(shaped: Shaped) -> Iterator[tuple[onnx.NodeProto, str, macs.Shapes]]:
     """Every node with its own operator name and the shapes it sees, nested graphs after their node."""
-    for node, op in zip(shaped.graph.node, shaped.ops, strict=True):
-        yield node, op, shaped.shapes
+    for node in shaped.graph.node:
+        yield node, own_operator(node), shaped.shapes
         yield from _inside(node, shaped.shapes)
 
 
@@ -148,11 +150,21 @@ def _inside(node: onnx.NodeProto, outer: macs.Shapes) -> Iterator[tuple[onnx.Nod
     """The nodes of nested graphs; of the branches of an If only those of the larger one."""
     nested = [(graph, {**outer, **known_shapes(graph)}) for graph in subgraphs(node)]
     if node.op_type == "If" and nested:
-        nested = [max(nested, key=lambda pair: len(pair[0].node))]
+        nested = [max(nested, key=lambda pair: _work(*pair))]
     for graph, shapes in nested:
         for inner in graph.node:
             yield inner, inner.op_type, shapes
             yield from _inside(inner, shapes)
+
+
+def _work(graph: onnx.GraphProto, shapes: macs.Shapes) -> int:
+    """The multiplications of a nested graph, as far as they can be counted."""
+    total = 0
+    for node in graph.node:
+        with suppress(macs.Unknown):
+            total += macs.count(node, shapes)
+        total += sum(_work(inner, {**shapes, **known_shapes(inner)}) for inner in subgraphs(node))
+    return total
 
 
 def _parameters_by_owner(proto: onnx.ModelProto, shaped: Shaped) -> tuple[dict[str, int], int]:

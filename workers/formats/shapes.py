@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper, inliner
 
+from workers.formats.folding import fold, known_shapes
 from workers.formats.skeleton import skeleton
 
 FREE_PICTURE_AXIS = 224
+FREE_SIGNAL_AXIS = 512
 FREE_AXIS = 128
 
 # Operators of ONNX Runtime that shape inference does not know, each with a standard one of the same output
@@ -43,12 +45,15 @@ KEPT_ATTRIBUTES = {
 }
 
 
+MOST_ROUNDS = 12
+MOST_FOLDED_NODES = 20_000
+
+
 @dataclass(frozen=True)
 class Shaped:
-    """The light copy with functions written out, its own operators by node position, and all known shapes."""
+    """The light copy with functions and decided branches written out, and all known shapes."""
 
     graph: onnx.GraphProto
-    ops: tuple[str, ...]
     shapes: dict[str, tuple[int, ...]]
     warnings: tuple[str, ...]
 
@@ -61,14 +66,24 @@ def infer(proto: onnx.ModelProto) -> Shaped:
     stored = {tensor.name for tensor in proto.graph.initializer}
     warnings = _fix_free_axes(light.graph, stored)
     _forget_shapes(light.graph)
-    ops = tuple(node.op_type for node in light.graph.node)
     for node in light.graph.node:
+        node.ClearField("doc_string")
         _stand_in(light.graph, node)
+    opset = next((item.version for item in light.opset_import if item.domain in ("", "ai.onnx")), 1)
     try:
         light = onnx.shape_inference.infer_shapes(light, data_prop=True)
+        for _ in range(MOST_ROUNDS if len(light.graph.node) <= MOST_FOLDED_NODES else 0):
+            if not fold(light.graph, {}, opset):
+                break
+            light = onnx.shape_inference.infer_shapes(light, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
         warnings.append(f"Shapes could not be inferred, so multiplications are not counted: {str(error)[:120]}")
-    return Shaped(light.graph, ops, known_shapes(light.graph), tuple(warnings))
+    return Shaped(light.graph, known_shapes(light.graph), tuple(warnings))
+
+
+def own_operator(node: onnx.NodeProto) -> str:
+    """The operator a node of the light copy had in the network itself."""
+    return str(node.doc_string or node.op_type)
 
 
 def _fix_free_axes(graph: onnx.GraphProto, stored: set[str]) -> list[str]:
@@ -83,13 +98,22 @@ def _fix_free_axes(graph: onnx.GraphProto, stored: set[str]) -> list[str]:
         for axis, dim in enumerate(dims):
             if dim.HasField("dim_value") and dim.dim_value > 0:
                 continue
-            is_batch = axis == 0 or dim.dim_param in batch_names
-            dim.dim_value = 1 if is_batch else FREE_PICTURE_AXIS if len(dims) == 4 else FREE_AXIS
+            is_state = item is not inputs[0] and len(dims) == 3 and axis == 1  # (layers, batch, hidden)
+            is_batch = axis == 0 or dim.dim_param in batch_names or is_state
+            dim.dim_value = 1 if is_batch else _usual_length(item.type.tensor_type)
             if not is_batch:
                 said.append(
                     f"Axis {axis} of {item.name!r} is free; multiplications are counted for length {dim.dim_value}."
                 )
     return said
+
+
+def _usual_length(tensor: onnx.TypeProto.Tensor) -> int:
+    """A length for a free axis: of pictures by their four axes, of signals by their plain row of floats."""
+    axes = len(tensor.shape.dim)
+    if axes == 4:
+        return FREE_PICTURE_AXIS
+    return FREE_SIGNAL_AXIS if axes == 2 and tensor.elem_type == onnx.TensorProto.FLOAT else FREE_AXIS
 
 
 def _forget_shapes(graph: onnx.GraphProto) -> None:
@@ -127,21 +151,8 @@ def _plain_matmul(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
 
 def _become(node: onnx.NodeProto, op: str, inputs: list[str], attributes: list[onnx.AttributeProto]) -> None:
     kept = [type(item).FromString(item.SerializeToString()) for item in attributes]
+    node.doc_string = node.op_type
     node.op_type, node.domain = op, ""
     del node.input[:], node.attribute[:]
     node.input.extend(inputs)
     node.attribute.extend(kept)
-
-
-def known_shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    """The shapes a graph states in full, by value name."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for item in (*graph.input, *graph.value_info, *graph.output):
-        tensor = item.type.tensor_type
-        if (
-            item.type.HasField("tensor_type")
-            and tensor.HasField("shape")
-            and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
-        ):
-            shapes[item.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return shapes

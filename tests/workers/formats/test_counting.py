@@ -146,16 +146,22 @@ def test_running_statistics_shapes_and_lone_numbers_are_no_parameters():
     assert counted(nodes, weights, x=("N", 6, 2, 2), y=("N", 24)).params == 12
 
 
-def test_a_branch_counts_the_work_of_its_larger_side_in_a_nested_graph():
+def test_a_branch_counts_its_larger_side_unless_its_condition_is_known():
     def branch(times):
         names = ["x", *(f"h{number}" for number in range(times))]
         nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in itertools.pairwise(names)]
         return helper.make_graph(nodes, "b", [], [helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, [1, 8])])
 
-    condition = numpy_helper.from_array(np.array(True), "c")
-    node = helper.make_node("If", ["c"], ["y"], then_branch=branch(1), else_branch=branch(2))
+    def count(*conditions):
+        node = helper.make_node("If", ["c"], ["y"], then_branch=branch(1), else_branch=branch(2))
+        zero = numpy_helper.from_array(np.float32(0), "zero")
+        return counted([*conditions, node], [weight("w", 8, 8, seed=0), zero], x=(1, 8), y=(1, 8)).macs
 
-    assert counted([node], [weight("w", 8, 8, seed=0), condition], x=(1, 8), y=(1, 8)).macs == 2 * 64
+    largest = helper.make_node("ReduceMax", ["x"], ["m"], keepdims=0)
+    open_question = count(largest, helper.make_node("Greater", ["m", "zero"], ["c"]))
+    decided = count(helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True))))
+
+    assert (open_question, decided) == (2 * 64, 64)
 
 
 def test_a_function_counts_wherever_it_is_called():
