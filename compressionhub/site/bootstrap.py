@@ -163,7 +163,18 @@ def _announce() -> None:
 def _which_torch() -> tuple[str, str]:
     """Ask pip which build of torch its configuration leads to: ``CPU`` or ``CUDA``, and where it comes from."""
     version = pins([SITE])["torch"]
-    ask = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--report", "-", f"torch=={version}"]
+    ask = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--no-deps",
+        "--report",
+        "-",
+        f"torch=={version}",
+    ]
     said = subprocess.run(ask, capture_output=True, text=True, check=False)
     try:
         found = json.loads(said.stdout)["install"]

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from compressionhub import env
 from compressionhub.site.ground import MIB, CannotStart, listen, require_room, require_writable
 from compressionhub.site.supervisor import Program, Supervisor, clean_up
@@ -109,7 +111,7 @@ class Site:
         found = {**os.environ, "DJANGO_SETTINGS_MODULE": "compressionhub.settings", "PYTHONUNBUFFERED": "1"}
         found |= {"HUB_DATA": str(self.data), "HUB_STORE": str(env.STORE.read()), "REDIS_URL": env.REDIS_URL.read()}
         if "HUB_HOSTS" not in os.environ and self.options.host not in env.HOSTS.read():
-            found["HUB_HOSTS"] = ",".join([*env.HOSTS.read(), socket.gethostname(), self.options.host])
+            found["HUB_HOSTS"] = ",".join([*env.HOSTS.read(), self.options.host, *names_of_this_machine()])
         return found
 
     def _prepare(self) -> None:
@@ -213,6 +215,14 @@ class only_one:
     def __exit__(self, *error: object) -> None:
         assert self.file is not None
         self.file.close()
+
+
+def names_of_this_machine() -> list[str]:
+    """Its host name and the addresses of its network cards, IPv6 in brackets as a browser writes them."""
+    families = {socket.AF_INET: "{}", socket.AF_INET6: "[{}]"}
+    cards = [address for card in psutil.net_if_addrs().values() for address in card]
+    found = [families[card.family].format(card.address.partition("%")[0]) for card in cards if card.family in families]
+    return [socket.gethostname(), *found]
 
 
 def fingerprint() -> str:
