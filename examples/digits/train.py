@@ -30,23 +30,32 @@ Part = tuple[np.ndarray, np.ndarray]
 def cnn() -> nn.Sequential:
     """Three convolutions, wide enough that arithmetic outweighs the cost of quantizing what flows between them."""
     return nn.Sequential(
-        nn.Conv2d(1, 64, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(64, 96, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(96, 96, 3, stride=2, padding=1), nn.ReLU(),
+        nn.Conv2d(1, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(64, 96, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(96, 96, 3, stride=2, padding=1),
+        nn.ReLU(),
         nn.Flatten(),
-        nn.Dropout(0.3), nn.Linear(96 * 4 * 4, 128), nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(96 * 4 * 4, 128),
+        nn.ReLU(),
         nn.Linear(128, 10),
-    )  # fmt: skip
+    )
 
 
 def mlp() -> nn.Sequential:
     """Two wide layers: at batch 1 it is mostly the reading of weights."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(64, 640), nn.ReLU(), nn.Dropout(0.3),
-        nn.Linear(640, 512), nn.ReLU(), nn.Dropout(0.3),
+        nn.Linear(64, 640),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(640, 512),
+        nn.ReLU(),
+        nn.Dropout(0.3),
         nn.Linear(512, 10),
-    )  # fmt: skip
+    )
 
 
 def parts() -> dict[str, Part]:
@@ -95,9 +104,15 @@ def accuracy(network: nn.Module, data: Part) -> float:
 def export(network: nn.Module, path: Path) -> None:
     """Write ONNX with a free batch axis, and the class names in its metadata."""
     torch.onnx.export(
-        network, (torch.zeros(1, 1, 8, 8),), str(path), input_names=["image"], output_names=["logits"], opset_version=OPSET,
-        dynamic_axes={"image": {0: "N"}, "logits": {0: "N"}}, dynamo=False,
-    )  # fmt: skip
+        network,
+        (torch.zeros(1, 1, 8, 8),),
+        str(path),
+        input_names=["image"],
+        output_names=["logits"],
+        opset_version=OPSET,
+        dynamic_axes={"image": {0: "N"}, "logits": {0: "N"}},
+        dynamo=False,
+    )
     proto = onnx.load(path)
     proto.doc_string = "Handwritten digits, 8 x 8 pixels from 0 to 1."
     proto.metadata_props.add(key="classes", value=json.dumps([str(digit) for digit in range(10)]))
