@@ -108,3 +108,12 @@ def test_techniques_turn_down_a_network_without_layers_they_know():
 
     for technique in (StaticInt8(), DynamicInt8(), MagnitudePruning()):
         assert technique.fits(facts, data(*Role), VNNI).word == "does-not-fit"
+
+
+def test_an_8_bit_file_is_forecast_from_its_weights_and_scales():
+    facts = fully_connected(1024)
+    weights = 64 * 1024 + 1024 * 1024 + 1024 * 10
+
+    span = forecasts.int8_bytes(facts, {"Gemm"})
+
+    assert span.value == pytest.approx(weights + 13 * (1024 + 1024 + 10), rel=0.01)
