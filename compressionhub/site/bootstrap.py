@@ -27,6 +27,7 @@ SITE = ROOT / "requirements.txt"
 TESTS = ROOT / "tests" / "requirements.txt"
 GIB = 1 << 30
 CPU_BUILD = (450 << 20, 2 * GIB)  # download and space of everything, measured on Linux x86-64
+FEW = (300 << 20, GIB)  # everything but torch
 CUDA_BUILD = (3 * GIB, 9 * GIB)  # the same with torch's CUDA build and the libraries it brings
 
 
@@ -64,11 +65,12 @@ def _again(argv: list[str]) -> NoReturn:
 def _install(wanted: list[Path]) -> None:
     if _stamped(wanted):
         return
-    if not (PYTHON.exists() and _asked_inside(wanted)):
+    if not PYTHON.exists():
         require_writable(ROOT)
-        if not PYTHON.exists():
-            _make_venv()
-        _announce()
+        _make_venv()
+    if missing := _missing_inside(wanted):
+        require_writable(VENV)
+        _announce(missing)
         _pip(wanted)
     _stamp(wanted)
 
@@ -93,11 +95,15 @@ def _stamps() -> dict[str, str]:
 
 def _stamped(wanted: list[Path]) -> bool:
     stamps = _stamps()
-    return PYTHON.exists() and all(stamps.get(path.parent.name) == digest([path]) for path in wanted)
+    return PYTHON.exists() and all(stamps.get(_name(path)) == digest([path]) for path in wanted)
 
 
 def _stamp(wanted: list[Path]) -> None:
-    STAMP.write_text(json.dumps({**_stamps(), **{path.parent.name: digest([path]) for path in wanted}}))
+    STAMP.write_text(json.dumps({**_stamps(), **{_name(path): digest([path]) for path in wanted}}))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def pins(files: Iterable[Path]) -> dict[str, str]:
@@ -116,7 +122,12 @@ def pins(files: Iterable[Path]) -> dict[str, str]:
 
 def satisfied(files: Iterable[Path]) -> bool:
     """Whether this Python has every pinned version; ``2.13.0+cpu`` counts as 2.13.0."""
-    return all(_has(name, version) for name, version in pins(files).items())
+    return not missing(files)
+
+
+def missing(files: Iterable[Path]) -> list[str]:
+    """What of the pinned versions this Python does not have."""
+    return [name for name, version in pins(files).items() if not _has(name, version)]
 
 
 def _has(name: str, version: str) -> bool:
@@ -126,12 +137,18 @@ def _has(name: str, version: str) -> bool:
         return False
 
 
-def _asked_inside(wanted: list[Path]) -> bool:
+def _missing_inside(wanted: list[Path]) -> list[str]:
     script = (
-        "import sys; from pathlib import Path; from compressionhub.site.bootstrap import satisfied; "
-        "sys.exit(not satisfied(map(Path, sys.argv[1:])))"
+        "import json, sys; from pathlib import Path; from compressionhub.site.bootstrap import missing; "
+        "print(json.dumps(missing(map(Path, sys.argv[1:]))))"
     )
-    return subprocess.run([str(PYTHON), "-c", script, *map(str, wanted)], cwd=ROOT, check=False).returncode == 0
+    said = subprocess.run(
+        [str(PYTHON), "-c", script, *map(str, wanted)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if said.returncode != 0:
+        raise CannotStart(f"Expected a working Python in {VENV}, found a broken one: delete that folder and try again.")
+    found: list[str] = json.loads(said.stdout)
+    return found
 
 
 def _make_venv() -> None:
@@ -144,14 +161,15 @@ def _make_venv() -> None:
     venv.create(VENV, with_pip=True, clear=True, symlinks=True, system_site_packages=shared)
 
 
-def _announce() -> None:
+def _announce(missing: list[str]) -> None:
+    if "torch" not in missing:
+        require_room(ROOT, FEW[1])
+        print(f"Fetching {len(missing)} packages, at most {_size(FEW[0])}: {', '.join(missing)}.", flush=True)
+        return
     build, where = _which_torch()
     download, space = CUDA_BUILD if build == "CUDA" else CPU_BUILD
     require_room(ROOT, space)
-    print(
-        f"Fetching about {_size(download)}, which takes about {_size(space)} on disk; most of it is torch, {where}.",
-        flush=True,
-    )
+    print(f"Fetching about {_size(download)}, {_size(space)} on disk; most of it is torch, {where}.", flush=True)
     if build == "CUDA":
         print(
             "Without an NVIDIA GPU the CPU build does and is far smaller: "
@@ -163,25 +181,14 @@ def _announce() -> None:
 def _which_torch() -> tuple[str, str]:
     """Ask pip which build of torch its configuration leads to: ``CPU`` or ``CUDA``, and where it comes from."""
     version = pins([SITE])["torch"]
-    ask = [
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--dry-run",
-        "--no-deps",
-        "--report",
-        "-",
-        f"torch=={version}",
-    ]
-    said = subprocess.run(ask, capture_output=True, text=True, check=False)
+    ask = f"-m pip install --quiet --dry-run --no-deps --report - torch=={version}".split()
+    said = subprocess.run([str(PYTHON), *ask], capture_output=True, text=True, check=False)
     try:
         found = json.loads(said.stdout)["install"]
     except (ValueError, KeyError):
         found = []
     if not found:
-        return "CPU", "already installed or found by pip in a moment"
+        return "CPU", "which pip will look for"
     url = str(found[0]["download_info"]["url"])
     plain_linux = sysconfig.get_platform() == "linux-x86_64" and "cpu" not in url.rpartition("/")[2]
     build = "CUDA" if plain_linux else "CPU"

@@ -31,6 +31,13 @@ def test_a_local_build_of_the_pinned_version_counts(tmp_path, monkeypatch):
     assert not bootstrap.satisfied([tmp_path / "other.txt"])
 
 
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda name: "1.0")
+    (tmp_path / "all.txt").write_text("old==1.1\nright==1.0\n")
+
+    assert bootstrap.missing([tmp_path / "all.txt"]) == ["old"]
+
+
 def test_every_requirement_of_the_product_is_pinned_exactly():
     files = [bootstrap.SITE, bootstrap.TESTS, bootstrap.ROOT / "workers" / "requirements-gpu.txt"]
     lines = [line for path in files for line in _all_lines(path)]
