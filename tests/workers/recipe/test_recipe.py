@@ -145,4 +145,4 @@ def test_a_summary_names_what_differs_from_the_defaults():
     step = StaticInt8(samples=512, calibration="entropy")
 
     assert step.summary() == "calibration entropy, calibration samples 512 rows"
-    assert MagnitudePruning(sparsity=0.3).summary() == "sparsity 0.3"
+    assert MagnitudePruning(sparsity=0.6).summary() == "sparsity 0.6"
