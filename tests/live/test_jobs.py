@@ -255,6 +255,24 @@ def test_a_relay_killed_in_the_middle_costs_no_attempt_and_no_event(site, ready)
     assert_nothing_doubled_or_missing(job)
 
 
+def test_an_absence_of_valkey_longer_than_the_silence_limit_costs_no_attempt(site, ready):
+    site.relay()
+    site.worker()
+    job = ready()
+    site.until(has_event(job, "step_started"))
+    server = psutil.Process(valkey.client().info("server")["process_id"])
+    server.suspend()
+    try:
+        time.sleep(33)
+    finally:
+        server.resume()
+
+    job = site.ended(job)
+
+    assert (job.state, job.attempt) == (State.SUCCEEDED, 1)
+    assert_nothing_doubled_or_missing(job)
+
+
 def test_three_lost_attempts_fail_the_job_with_the_reason(site, ready):
     site.relay()
     worker = site.worker()

@@ -39,7 +39,10 @@ def apply_event(batch: Batch, envelope: Envelope, at: datetime) -> bool:
         Refused: if the node was not given this job.
     """
     job = batch.jobs.get(envelope.job)
-    if job is None or batch.is_known(envelope) or not _is_current(job, envelope):
+    if job is None:
+        _stop_run(envelope)  # the job was deleted while it ran
+        return False
+    if batch.is_known(envelope) or not _is_current(job, envelope):
         return False
     if job.run == "":
         if not isinstance(envelope.event, events.Started):
@@ -63,11 +66,15 @@ def _is_current(job: Job, envelope: Envelope) -> bool:
     second = envelope.attempt == job.attempt and job.run not in ("", envelope.run)
     unwanted = envelope.attempt == job.attempt and job.run == "" and job.has_ended
     if stale or second or unwanted:
-        run = envelope.run
-        if not isinstance(envelope.event, events.Finished):
-            transaction.on_commit(lambda: wishes.stop_run(run), robust=True)
+        _stop_run(envelope)
         return False
     return envelope.attempt == job.attempt
+
+
+def _stop_run(envelope: Envelope) -> None:
+    """Ask a run that nobody waits for to stop, unless it has ended by itself."""
+    if not isinstance(envelope.event, events.Finished):
+        transaction.on_commit(lambda: wishes.stop_run(envelope.run), robust=True)
 
 
 def _accept(job: Job, envelope: Envelope) -> None:

@@ -6,7 +6,7 @@ import socket
 import redis
 
 KEY = "hub:relay:lease"
-LEASE_MS = 6000
+LEASE_MS = 4000
 
 _RENEW = (
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end"
@@ -15,7 +15,7 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 
 
 class Lease:
-    """A key that lives six seconds unless its holder renews it."""
+    """A key that lives four seconds unless its holder renews it."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client

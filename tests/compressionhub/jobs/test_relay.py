@@ -249,13 +249,14 @@ def test_an_event_that_fails_three_times_is_set_aside_and_its_job_does_not_wait_
     assert job.problem_value.code == "job.event-set-aside"
 
 
-def test_events_of_a_job_that_was_deleted_are_dropped(relay, worker, job):
+def test_a_run_of_a_job_that_was_deleted_is_stopped_and_its_events_are_dropped(broker, relay, worker, job):
     worker.say(job, events.Started(node="node-a", threads=1))
     Job.objects.all().delete()
 
     relay_all(relay)
 
     assert SetAsideEvent.objects.count() == 0
+    assert broker.get(stop_run_key("run-1"))
 
 
 def test_a_finish_that_arrives_before_the_stop_wins(relay, worker, job, bob):
