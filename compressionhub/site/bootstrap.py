@@ -68,9 +68,9 @@ def _install(wanted: list[Path]) -> None:
     if not PYTHON.exists():
         require_writable(ROOT)
         _make_venv()
-    if missing := _missing_inside(wanted):
+    if lacking := _missing_inside(wanted):
         require_writable(VENV)
-        _announce(missing)
+        _announce(lacking)
         _pip(wanted)
     _stamp(wanted)
 
@@ -161,10 +161,10 @@ def _make_venv() -> None:
     venv.create(VENV, with_pip=True, clear=True, symlinks=True, system_site_packages=shared)
 
 
-def _announce(missing: list[str]) -> None:
-    if "torch" not in missing:
+def _announce(lacking: list[str]) -> None:
+    if "torch" not in lacking:
         require_room(ROOT, FEW[1])
-        print(f"Fetching {len(missing)} packages, at most {_size(FEW[0])}: {', '.join(missing)}.", flush=True)
+        print(f"Fetching {len(lacking)} packages, at most {_size(FEW[0])}: {', '.join(lacking)}.", flush=True)
         return
     build, where = _which_torch()
     download, space = CUDA_BUILD if build == "CUDA" else CPU_BUILD
