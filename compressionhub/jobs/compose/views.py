@@ -19,13 +19,13 @@ from compressionhub.jobs.compose import draft as drafts
 from compressionhub.jobs.compose.checks import checks
 from compressionhub.jobs.compose.draft import Draft
 from compressionhub.jobs.compose.outlook import choices, device_of, outlook
-from compressionhub.jobs.compose.starters import Starter, starters
 from compressionhub.jobs.models import Job, SavedRecipe
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.ui import params_form
 from workers.device import profiles
 from workers.errors import YoursToFix
 from workers.recipe import Recipe, parse
+from workers.starters import Starter, starters
 
 MOST_RECIPE_BYTES = 100_000
 
@@ -97,7 +97,7 @@ def _recipes(request: HubRequest, found: Draft) -> dict[str, Recipe]:
 def _starters(found: Draft) -> list[Starter]:
     facts = found.version.facts if found.version else None
     data = found.dataset.facts if found.dataset else None
-    return starters(facts, data, device_of(found)) if facts else []
+    return list(starters(facts, data, device_of(found))) if facts else []
 
 
 # --- where a draft comes from
