@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Union
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from ninja import Header, Query, Router, Status
@@ -20,7 +20,7 @@ from compressionhub.jobs.gate import Gate, GateResult
 from compressionhub.jobs.models import Artifact, Job
 from compressionhub.jobs.states import State
 from compressionhub.library.models import Dataset, ModelVersion
-from compressionhub.library.store import store
+from compressionhub.library.sending import SentFile
 from workers.errors import Frozen, Problem
 from workers.facts import Span
 from workers.recipe import MOST_STEPS, from_value, techniques
@@ -197,14 +197,12 @@ def retry(request: Asked, pk: UUID) -> Status[JobOut]:
     summary="Download a file the job made",
     openapi_extra=_content("application/octet-stream"),
 )
-def download(request: Asked, pk: UUID, name: str) -> FileResponse:
+def download(request: Asked, pk: UUID, name: str) -> SentFile:
     """The file, for example ``bundle.zip``. The download is written into the audit trail."""
     request.auth.require(Scope.WRITE)
     artifact = get_object_or_404(Artifact, job=_job(request.auth, pk), name=name)
     actions.record_download(artifact=artifact, by=request.auth.user)
-    response = FileResponse(store().path(artifact.key).open("rb"), as_attachment=True, filename=artifact.name)
-    response["X-Content-SHA256"] = artifact.sha256
-    return response
+    return SentFile(artifact.key, filename=artifact.name, sha256=artifact.sha256)
 
 
 @router.get(

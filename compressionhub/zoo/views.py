@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -11,7 +11,7 @@ from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import HubError
 from compressionhub.jobs.models import Job
-from compressionhub.library.store import store
+from compressionhub.library.sending import SentFile
 from compressionhub.zoo import actions, charts, label
 from compressionhub.zoo.catalogue import ORDERS, browse
 from compressionhub.zoo.forms import PublishForm
@@ -98,13 +98,10 @@ def download(request: HubRequest, pk: UUID) -> HttpResponse:
 
 
 @require_GET
-def file(request: HttpRequest, token: str, name: str) -> HttpResponse | FileResponse:
+def file(request: HttpRequest, token: str, name: str) -> SentFile:
     found, record = actions.follow(token)
-    response = FileResponse(
-        store().path(record.key).open("rb"), as_attachment=True, filename=f"{safe_name(found.name)}-{record.name}"
-    )
+    response = SentFile(record.key, filename=f"{safe_name(found.name)}-{record.name}", sha256=record.sha256)
     response["Referrer-Policy"] = "no-referrer"
-    response["X-Content-SHA256"] = record.sha256
     return response
 
 
