@@ -51,7 +51,8 @@ def fail(batch: Batch, job: Job, *, at: datetime, problem: Problem) -> None:
     """End with a reason, and tell the library whose file or trial it was."""
     item = job.model_version or job.dataset
     if job.kind == Kind.INSPECT and item is not None:
-        library.record_rejection(item=item, problem=problem)
+        hashed = job.hashes.get("model" if job.model_version else "data", "")
+        library.record_rejection(item=item, problem=problem, sha256=hashed)
     elif job.kind == Kind.TRY and job.model_version is not None:
         library.record_trial_failure(version=job.model_version, problem=problem)
     end(batch, job, State.FAILED, at=at, problem=problem)

@@ -51,10 +51,11 @@ def _record_ready(item: Item, sha256: str) -> Item:
 
 
 @transaction.atomic
-def record_rejection(*, item: ModelVersion | Dataset, problem: Problem) -> None:
+def record_rejection(*, item: ModelVersion | Dataset, problem: Problem, sha256: str = "") -> None:
     """Write why a file was refused, in words a person can act on."""
     item.state, item.problem, item.verified_at = State.REJECTED, problem, timezone.now()
-    item.save(update_fields=["state", "problem_json", "verified_at"])
+    item.sha256 = sha256 or item.sha256
+    item.save(update_fields=["state", "problem_json", "verified_at", "sha256"])
     audit(None, "library.rejected", item, item.team, code=problem.code)
 
 
