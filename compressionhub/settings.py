@@ -198,7 +198,7 @@ STATIC_ROOT = DATA / "static"
 STATICFILES_DIRS = [BASE_DIR / "frontend" / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_MAX_AGE = 0 if DEBUG else 3600
-_HASHED = "whitenoise.storage.CompressedManifestStaticFilesStorage"
+_HASHED = "compressionhub.site.static.HashedStaticFiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else _HASHED},
@@ -218,16 +218,17 @@ _SHARED_PROCESSORS: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-_RENDERER: Any = (
-    structlog.processors.JSONRenderer() if env.LOG_JSON.read() else structlog.dev.ConsoleRenderer(colors=False)
-)
+# Plain tracebacks: the renderer's own show local variables, and those may be secrets.
+_LINES = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+_JSON = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+_RENDERERS: list[Any] = _JSON if env.LOG_JSON.read() else [_LINES]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "lines": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
+            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDERERS],
             "foreign_pre_chain": _SHARED_PROCESSORS,
         },
     },
@@ -236,6 +237,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # anybody can cause one; the answer is a 400
         "axes": {"level": "WARNING"},
         "csp": {"level": "WARNING"},
     },

@@ -77,3 +77,21 @@ def test_the_settings_load_without_any_variable(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], cwd=env.ROOT, env=environment, capture_output=True, text=True)
 
     assert done.stdout.strip() == "redis://127.0.0.1:6379/0", done.stderr
+
+
+def test_logged_errors_show_no_local_variables(tmp_path):
+    script = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'compressionhub.settings'\n"
+        "import django, logging; django.setup()\n"
+        "def fail(password): raise ValueError('broken')\n"
+        "try: fail('hunter' + '2')\n"
+        "except ValueError: logging.getLogger('x').exception('it failed')\n"
+    )
+    for json in ("0", "1"):
+        environment = {"PATH": "/usr/bin:/bin", "HUB_DATA": str(tmp_path), "HUB_LOG_JSON": json}
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=env.ROOT, env=environment, capture_output=True, text=True
+        )
+
+        assert "ValueError: broken" in done.stderr
+        assert "hunter2" not in done.stderr
