@@ -19,7 +19,7 @@ SPARK_WIDTH, SPARK_HEIGHT = 100, 34
 
 
 class Row(Frozen):
-    """One line of the checkpoint table. ``change`` is in points, or in the unit of the metric for others than shares."""
+    """One line of the checkpoint table. ``change`` is in points, or in the metric's unit where that is no share."""
 
     title: str
     family: str = ""
@@ -87,28 +87,41 @@ def checkpoint_option(rows: Sequence[Row], name: str, gate: Gate | None) -> dict
     values = [_round(row.value.value * scale) for row in judged if row.value]
     high = [_round(row.value.high * scale) for row in judged if row.value]
     line = {
-        "name": metric_title(name), "type": "line", "data": values, "symbol": "circle", "symbolSize": 8,
-        "lineStyle": {"color": "$accent", "width": 2}, "itemStyle": {"color": "$accent"},
-        "label": {"show": True, "color": "$ink", "position": "top", "formatter": "{c}"}, "labelLayout": {"hideOverlap": True},
-    }  # fmt: skip
+        "name": metric_title(name),
+        "type": "line",
+        "data": values,
+        "symbol": "circle",
+        "symbolSize": 8,
+        "lineStyle": {"color": "$accent", "width": 2},
+        "itemStyle": {"color": "$accent"},
+        "label": {"show": True, "color": "$ink", "position": "top", "formatter": "{c}"},
+        "labelLayout": {"hideOverlap": True},
+    }
     limit = _gate_line(gate, values[0]) if gate and values and is_share(name) else None
     if limit is not None:
         line["markLine"] = limit
     return {
         "grid": {"left": 52, "right": 24, "top": 30, "bottom": 26},
         "tooltip": {"trigger": "axis"},
-        "xAxis": {"type": "category", "data": [row.title for row in judged], "splitLine": {"show": False}, "axisLabel": {"hideOverlap": True}},
+        "xAxis": {
+            "type": "category",
+            "data": [row.title for row in judged],
+            "splitLine": {"show": False},
+            "axisLabel": {"hideOverlap": True},
+        },
         "yAxis": _axis(low, high, scale),
         "series": [*_band(low, high), line],
-    }  # fmt: skip
+    }
 
 
 def _gate_line(gate: Gate, baseline: float) -> dict[str, Any]:
     label = {"formatter": "gate", "position": "insideStartBottom", "color": "$ink-2", "fontSize": 12}
     return {
-        "symbol": "none", "silent": True, "lineStyle": {"color": "$bad", "type": [4, 3]},
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"color": "$bad", "type": [4, 3]},
         "data": [{"yAxis": _round(baseline - gate.max_drop_points), "label": label}],
-    }  # fmt: skip
+    }
 
 
 def _axis(low: Sequence[float], high: Sequence[float], scale: int) -> dict[str, Any]:
@@ -158,17 +171,24 @@ def _curve(index: int, name: str, points: list[list[float | None]]) -> Curve:
     last = points[-1][1]
     series: list[dict[str, Any]] = [
         {
-            "name": name, "type": "line", "data": line, "symbol": "circle", "symbolSize": 5, "showSymbol": len(line) < 60,
-            "lineStyle": {"color": "$accent", "width": 2}, "itemStyle": {"color": "$accent"},
+            "name": name,
+            "type": "line",
+            "data": line,
+            "symbol": "circle",
+            "symbolSize": 5,
+            "showSymbol": len(line) < 60,
+            "lineStyle": {"color": "$accent", "width": 2},
+            "itemStyle": {"color": "$accent"},
             "endLabel": {"show": True, "formatter": "{@[1]}", "color": "$ink", "fontWeight": 600, "distance": 8},
         },
-    ]  # fmt: skip
+    ]
     option = {
-        "grid": {"left": 56, "right": 60, "top": 14, "bottom": 26}, "tooltip": {"trigger": "axis"},
+        "grid": {"left": 56, "right": 60, "top": 14, "bottom": 26},
+        "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "value", "splitLine": {"show": False}, "minInterval": 1},
         "yAxis": {"type": "value", "scale": True, "splitNumber": 4, "axisLine": {"show": False}},
         "series": series,
-    }  # fmt: skip
+    }
     return Curve(
         id=f"curve-{index}",
         title=name.capitalize(),
@@ -223,7 +243,8 @@ def _title(report: Report) -> str:
     if report.verdict.word == "faster":
         return f"Faster: {units.times(ratio)} at batch {batch}{', and ' + smaller if smaller else ''}"
     if report.verdict.word == "slower":
-        return f"Slower: {units.times(ratio)} of the baseline's speed at batch {batch}{', though ' + smaller if smaller else ''}"
+        though = f", though {smaller}" if smaller else ""
+        return f"Slower: {units.times(ratio)} of the baseline's speed at batch {batch}{though}"
     if report.verdict.word == "smaller-only":
         return f"Smaller only: {smaller or 'a smaller file'}, and no faster at batch {batch}"
     if report.verdict.word == "no-gain":
@@ -257,14 +278,16 @@ def _said_of_metric(report: Report, gate: Gate | None) -> str:
     unit = "%" if is_relative(name) else "points"
     title = metric_title(name)
     if not change.distinguishable:
-        return f"{title} {_signed(-middle)} {unit}, within noise ({units.count(report.result.metrics[name].n)} test samples)."
+        samples = units.count(report.result.metrics[name].n)
+        return f"{title} {_signed(-middle)} {unit}, within noise ({samples} test samples)."
     word = "falls" if middle > 0 else "rises"
     least, most = sorted((abs(worst), abs(best)))
     between = f"{units.number(least, 2)} to {units.number(most, 2)}"
     said = f"{title} {word} by {units.number(abs(middle), 2)} {unit} ({between}). That is more than noise"
     if gate is None or middle <= 0:
         return said + "."
-    return f"{said} and {'within' if middle <= gate.max_drop_points else 'more than'} your gate of {gate.max_drop_points:g}."
+    holds = "within" if middle <= gate.max_drop_points else "more than"
+    return f"{said} and {holds} your gate of {gate.max_drop_points:g}."
 
 
 def _signed(value: float) -> str:

@@ -134,7 +134,7 @@ def _read_step(sent: Mapping[str, str], token: str) -> DraftStep | None:
 
 
 def edited(draft: Draft, order: str, recipes: Mapping[str, Recipe]) -> Draft:
-    """Do what a button asks: ``add:slug``, ``up:token``, ``down:token``, ``remove:token``, ``fold:token``, ``recipe:key``.
+    """Do what a button asks: ``add:slug``, ``recipe:key``, or ``up``, ``down``, ``remove``, ``fold`` with a token.
 
     Args:
         recipes: what ``recipe:key`` may put in place of the steps: starters and saved recipes by key.

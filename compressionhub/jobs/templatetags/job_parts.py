@@ -72,7 +72,7 @@ def tile_bar(tile: shown.Tile) -> SafeString | str:
         value, low, high = tile.speedup
         said = f"{units.span(low, high, 2)} times the baseline's speed"
         bar = RangeBar(
-            value=value, low=low, high=high, zero=1, start=0, end=max(4.0, high * 1.1), label=said, worse=high < 1
+            value=value, low=low, high=high, zero=1, start=0, end=max(4.0, high * 1.1), label=said, worse=high < 0.95
         )
         return hub.component("range_bar", bar=bar)
     if tile.ratio:
@@ -89,9 +89,15 @@ def _points_bar(tile: shown.Tile) -> RangeBar:
     gate = -(tile.limit or -0.01) * 100 or 1.0
     said = f"{units.number(value, 2, signed=True)} points, {units.span(low, high, 2, signed=True)}"
     return RangeBar(
-        value=value, low=low, high=high, zero=0, limit=-gate if tile.limit is not None else None,
-        start=min(-1.5 * gate, low * 1.1), end=max(0.5 * gate, high * 1.1), label=said,
-    )  # fmt: skip
+        value=value,
+        low=low,
+        high=high,
+        zero=0,
+        limit=-gate if tile.limit is not None else None,
+        start=min(-1.5 * gate, low * 1.1),
+        end=max(0.5 * gate, high * 1.1),
+        label=said,
+    )
 
 
 @register.simple_tag

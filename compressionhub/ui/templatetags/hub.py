@@ -176,7 +176,8 @@ def delta(
     beyond = limit is not None and (value < limit if better == "up" else value > limit)
     css = "no" if beyond else "ok" if distinguishable and gain > 0 else "nul"
     return component(
-        "delta", css=css, said=_said(value, unit, up if value >= 1 else down, places), interval=_interval(low, high, unit),
+        "delta", css=css, said=_said(value, unit, up if value >= 1 else down, places),
+        interval=_interval(low, high, unit),
         noise=not distinguishable and not beyond,
     )  # fmt: skip
 

@@ -33,8 +33,10 @@ def test_what_people_typed_is_escaped_everywhere():
     bad = "<script>alert(1)</script>"
     text = """{% page_header title=bad subtitle=bad crumb=bad here=bad %}{% endpage_header %}
     {% card title=bad end=bad foot=bad %}{{ bad }}{% endcard %}{% tile label=bad value=bad note=bad rng=bad %}
-    {% empty icon="home" title=bad text=bad %}{% endempty %}{% verdict_banner word="slower" title=bad text=bad %}{% endverdict_banner %}
-    {% problem_box problem %}{% pill bad %}{% state_pill bad %}{% technique_chip bad %}{% chart id="c" option=option label=bad %}"""
+    {% empty icon="home" title=bad text=bad %}{% endempty %}
+    {% verdict_banner word="slower" title=bad text=bad %}{% endverdict_banner %}
+    {% problem_box problem %}{% pill bad %}{% state_pill bad %}{% technique_chip bad %}
+    {% chart id="c" option=option label=bad %}"""
 
     page = render(text, bad=bad, problem={"message": bad, "hint": bad, "code": bad}, option={"title": bad})
 
