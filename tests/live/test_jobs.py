@@ -5,22 +5,15 @@ Times are bounds of the product, not of this machine: a job whose worker is gone
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
-from django.conf import settings as django_settings
-from django.db import connection
 
-from compressionhub.accounts.models import Team, User
-from compressionhub.env import ROOT
 from compressionhub.fleet import valkey
 from compressionhub.fleet.models import Node, SetAsideEvent
 from compressionhub.jobs import actions
@@ -29,120 +22,10 @@ from compressionhub.jobs.states import State
 from compressionhub.library import actions as library
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.store import store
-from workers.recipe import from_value
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
-DIGITS = ROOT / "examples" / "digits"
 GOES_ON_WITHIN = 45
-T = Any
-
-
-class Site:
-    """The processes of a small site, except its web process: that is the test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.logs: list[Path] = []
-
-    def relay(self) -> subprocess.Popen[bytes]:
-        return self._start(
-            "django", "relay", DJANGO_SETTINGS_MODULE="compressionhub.settings", DATABASE_URL=database_url()
-        )
-
-    def worker(self, name: str = "host") -> subprocess.Popen[bytes]:
-        return self._start("workers", "work", HUB_NODE=name, HUB_SLOTS="1")
-
-    def _start(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
-        log = self.folder / f"{len(self.logs)}-{command[-1]}.log"
-        self.logs.append(log)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "REDIS_URL": django_settings.REDIS_URL,
-            "HUB_STORE": str(django_settings.STORE),
-            "HUB_DATA": os.environ["HUB_DATA"],
-            **more,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], env=environment, cwd=ROOT, stdout=log.open("wb"), stderr=subprocess.STDOUT
-        )
-        self.running.append(process)
-        return process
-
-    def stop(self) -> None:
-        for process in self.running:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.running:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-    def until(self, claim: Callable[[], T], *, seconds: float = 60) -> T:
-        """Wait until a claim holds, and say what the processes said if it never does."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            if found := claim():
-                return found
-            time.sleep(0.05)
-        said = "\n".join(f"--- {log.name}\n{log.read_text()[-1500:]}" for log in self.logs)
-        states = list(Job.objects.values_list("kind", "state", "attempt", "problem"))
-        raise AssertionError(f"It did not happen within {seconds} s. Jobs: {states}\n{said}")
-
-    def ended(self, job: Job, *, seconds: float = 90) -> Job:
-        return self.until(lambda: Job.objects.ended().filter(pk=job.pk).first(), seconds=seconds)
-
-
-def database_url() -> str:
-    """The address of the tests' own database, for other processes."""
-    values = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{Path(values['NAME']).resolve()}".replace("////", "///")
-    return (
-        f"postgres://{values['USER']}:{values['PASSWORD']}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
-    )
-
-
-@pytest.fixture
-def site(tmp_path: Path, settings) -> Iterator[Site]:
-    valkey.client().flushdb()
-    made = Site(tmp_path)
-    yield made
-    made.stop()
-    valkey.client().flushdb()
-
-
-@pytest.fixture
-def inputs(tmp_path: Path, team: Team, bob: User) -> tuple[ModelVersion, Dataset]:
-    """The digits network and data, uploaded by Bob; their inspections are queued."""
-    version = library.add_model(team=team, by=bob, name="digits-cnn", blob=_blob(DIGITS / "digits-cnn.onnx", tmp_path))
-    dataset = library.add_dataset(team=team, by=bob, name="digits", blob=_blob(DIGITS / "digits.npz", tmp_path))
-    return version, dataset
-
-
-def _blob(path: Path, folder: Path) -> Any:
-    copy = folder / path.name
-    copy.write_bytes(path.read_bytes())
-    return store().put(copy, name=path.name)
-
-
-@pytest.fixture
-def ready(site: Site, inputs: tuple[ModelVersion, Dataset], bob: User) -> Callable[..., Job]:
-    """Wait for the files, confirm the contract, and submit a recipe: ``ready("tidy", "static-int8")``."""
-
-    def submit(*slugs: str, **changes: Any) -> Job:
-        version, dataset = inputs
-        site.until(lambda: ModelVersion.objects.get().is_ready and Dataset.objects.get().is_ready)
-        version, dataset = ModelVersion.objects.get(), Dataset.objects.get()
-        if not version.is_confirmed:
-            version = library.confirm_contract(version=version, by=bob)
-        recipe = from_value([{"technique": slug} for slug in slugs or ("magnitude-pruning", "static-int8")])
-        return actions.submit(by=bob, team=version.team, version=version, dataset=dataset, recipe=recipe, **changes)
-
-    return submit
 
 
 def positions(job: Job) -> list[int]:
