@@ -6,19 +6,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from workers import datasets, evaluation, formats
+from workers import datasets, evaluation, formats, scaling
 from workers.contract import Contract
 from workers.errors import Stopped, YoursToFix
 from workers.evaluation.predictions import Predictions
 from workers.events import Event, Log
-from workers.facts import DatasetFacts, Role
+from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.model import LoadedModel
 from workers.recipe import Recipe
 from workers.report import Checkpoint, Interval
 from workers.ticket import CHECKPOINT_FILE, CONTRACT_FILE, Order
 from workers.workbench import Data
+
+if TYPE_CHECKING:
+    import onnx
 
 T = TypeVar("T")
 
@@ -53,12 +56,24 @@ class Shop:
         """Load the network and open the data under the contract given, or under the one guessed from both."""
         where = Path(given(self.order.data, "dataset"))
         proto, facts = formats.inspect(self.model)
-        contract = self.order.contract
-        if contract is None:
-            contract = formats.guess_contract(proto, facts, datasets.inspect(where, options=self.order.options))
+        contract = self.order.contract or self._settled() or self._guess(proto, facts, where)
         (Path("out") / CONTRACT_FILE).write_text(contract.model_dump_json())
         data = datasets.open_data(where, options=self.order.options, contract=contract, seed=self.order.seed)
         return LoadedModel(proto=proto, contract=contract), data
+
+    def _settled(self) -> Contract | None:
+        """The contract that the process before this one guessed, for the judge to judge under the same one."""
+        path = Path("out") / CONTRACT_FILE
+        return Contract.model_validate_json(path.read_text()) if self.order.kind == "judge" and path.exists() else None
+
+    def _guess(self, proto: "onnx.ModelProto", facts: ModelFacts, where: Path) -> Contract:
+        order = self.order
+        first = formats.guess_contract(proto, facts, datasets.inspect(where, options=order.options))
+        session = evaluation.open_session(self.model, threads=order.threads)
+        settled, said = scaling.settle(session, first, where, options=order.options, seed=order.seed, check=self.check)
+        if said:
+            self.log(said)
+        return settled
 
     def predict(self, path: Path, data: Data, role: Role) -> Predictions:
         """Run a network on every row of a role."""

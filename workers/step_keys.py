@@ -6,7 +6,7 @@ import json
 from workers.device import host, profile, versions
 from workers.ticket import Ticket
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
