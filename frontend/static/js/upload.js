@@ -170,6 +170,7 @@ function wake(form) {
   drop.addEventListener("drop", (event) => (event.preventDefault(), drop.classList.remove("over"), take(event.dataTransfer.files)));
   form.querySelector("[data-pause]").addEventListener("click", () => transfer.pause());
   form.querySelector("[data-stop]").addEventListener("click", () => transfer.stop());
+  take(input.files); // chosen before this module was there
   addEventListener("online", () => transfer.isPaused && transfer.upload?.url && transfer.go(LOST));
 }
 
