@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Any
 from urllib.parse import parse_qs
@@ -31,6 +32,7 @@ from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.db import DatabaseError
 
 from compressionhub.jobs import live
 from compressionhub.jobs.models import Job
@@ -41,6 +43,7 @@ BETWEEN_PUSHES = 0.25
 ASK_EVERY = 5.0
 CHECK_MEMBERSHIP_EVERY = 30.0
 
+log = logging.getLogger(__name__)
 _reads: Shared[dict[str, Any]] = Shared(keep=256)
 
 
@@ -106,7 +109,13 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 if not await self._may_watch():
                     await self.close(NOT_FOUND)
                     return
-            await self._push()
+            try:
+                await self._push()
+            except Job.DoesNotExist:
+                await self.close(NOT_FOUND)
+                return
+            except DatabaseError:  # the page asks again by itself
+                log.exception("rows of job %s could not be read", self.job_id)
             await asyncio.sleep(BETWEEN_PUSHES)
 
     async def _push(self) -> None:
@@ -146,6 +155,7 @@ def _read(pk: UUID, after: int, *, everything: bool) -> dict[str, Any]:
     rows = live.rows_after(pk, after)
     names = tuple(live.PARTS) if everything else live.parts_changed_by(row["type"] for row in rows)
     if not rows and not everything:
+        Job.objects.only("pk").get(pk=pk)  # a job that was deleted has no page any more
         return {"position": after, "state": "", "parts": {}, "rows": []}
     job = live.load(pk)
     position = rows[-1]["position"] if rows else min(after, job.position)

@@ -8,7 +8,7 @@ import time
 from collections import deque
 
 import redis
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
@@ -102,7 +102,7 @@ class Relay:
             try:
                 parsed.append((entry, MESSAGE.validate_json(entry.body)))
             except ValidationError as error:
-                aside.set_aside(entry, None, f"Expected an event or a beat: {str(error)[:1000]}")
+                aside.set_aside(entry, None, f"Expected an event or a beat; {faults(error)}")
         return parsed
 
     def _together(self, parsed: list[Parsed]) -> list[Job]:
@@ -151,9 +151,9 @@ class Relay:
         self._ticked = time.monotonic()
         try:
             self._voice.tell(self._watchdog.tick(self._stream.now_ms()))
-        except DatabaseError as error:
-            if isinstance(error, OperationalError | InterfaceError):
-                raise
+        except AWAY:
+            raise
+        except Exception:  # events are applied all the same; the next tick tries again
             log.exception("the watchdog failed")
 
     def _note(self, entries: list[Entry]) -> None:
@@ -185,3 +185,9 @@ class Relay:
         except redis.RedisError as error:
             log.info("the lease runs out by itself: %s", error)
         self._voice.close()
+
+
+def faults(error: ValidationError) -> str:
+    """The first faults, without the values that were found: everybody on the hub reads them on the Fleet page."""
+    found = error.errors(include_url=False, include_input=False)[:3]
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)

@@ -12,6 +12,7 @@ from django.test import Client
 from compressionhub.asgi import application
 from compressionhub.jobs import actions
 from compressionhub.jobs.live import PARTS
+from compressionhub.jobs.models import Job
 from tests.compressionhub.jobs.conftest import relay_all, story
 from workers import events
 
@@ -150,3 +151,13 @@ async def test_nonsense_from_a_page_is_ignored(open_socket, job, bob, message):
 
     assert await socket.receive_nothing(timeout=0.3)
     await socket.disconnect()
+
+
+async def test_a_page_of_a_job_that_is_deleted_is_closed(open_socket, job, bob):
+    socket, _ = await open_socket(bob, job)
+    await socket.receive_json_from(timeout=5)
+
+    await sync_to_async(Job.objects.all().delete)()
+    await channel_layers["default"].group_send(f"job-{job.pk}", {"type": "job.moved", "position": 9})
+
+    assert (await socket.receive_output(timeout=8))["code"] == 4404
