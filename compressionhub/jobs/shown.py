@@ -367,7 +367,7 @@ def _metric_tile(report: Report, gate: Gate | None) -> Tile:
 def helps(job: Job) -> list[tuple[str, str]]:
     """What a person can try after a failure: title and reason, the problem's own hint first."""
     problem = job.problem_value
-    found = [("Do what the message says", problem.hint)] if problem and problem.hint else []
+    found = [(problem.hint, "Named by the check that failed.")] if problem and problem.hint else []
     if problem and problem.fault == "yours":
         found.append(
             ("Change the recipe", "Opens it with the same model, data and device; finished steps come from the cache.")

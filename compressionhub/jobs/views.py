@@ -38,9 +38,14 @@ def index(request: HubRequest) -> HttpResponse:
     shown = _filtered(jobs if files else jobs.of_kind(Kind.COMPRESS), chosen)
     page = Paginator(shown, PER_PAGE).get_page(request.GET.get("page"))
     values = {
-        "page": page, "chosen": chosen, "files": files, "filters": FILTERS, "is_empty": not jobs.exists(),
-        "running": jobs.active().count(), "may": _may(request),
-    }  # fmt: skip
+        "page": page,
+        "chosen": chosen,
+        "files": files,
+        "filters": FILTERS,
+        "is_empty": not jobs.exists(),
+        "running": jobs.active().count(),
+        "may": _may(request),
+    }
     return render(request, "jobs/index.html", values)
 
 

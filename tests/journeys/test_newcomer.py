@@ -71,8 +71,8 @@ def test_a_newcomer_gets_a_smaller_model_that_runs(
         page.get_by_role("button", name="Add step").click()
         page.get_by_role("button", name=f"Add {technique}").click()
         expect(page.locator("#recipe-steps")).to_contain_text(technique)
-    page.get_by_label("Sparsity").fill("0.2")
-    page.get_by_label("Accuracy drop at most").fill("3")
+    page.get_by_label("Sparsity").fill("20")
+    page.get_by_label("Largest drop").fill("3")
     page.get_by_role("button", name="Submit job").click()
 
     page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}/"))

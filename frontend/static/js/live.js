@@ -79,6 +79,19 @@ async function refresh() {
   document.dispatchEvent(new CustomEvent("hub:redrawn"));
 }
 
+// The side bar counts running jobs; it is drawn anew when this one changes its state.
+async function refreshSideBar() {
+  const bar = document.querySelector(".side-in");
+  const answer = bar && (await fetch(page().dataset.refresh, { credentials: "same-origin" }));
+  if (!answer?.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".side-in");
+  if (fresh) Idiomorph.morph(bar, fresh, { morphStyle: "outerHTML" });
+}
+
+function renew() {
+  refresh().then(refreshSideBar).catch(() => setTimeout(renew, POLL_MS));
+}
+
 // --- messages
 
 function hasGap(rows, seen) {
@@ -97,13 +110,11 @@ function take(message) {
     return;
   }
   shown.dataset.position = Math.max(seen, message.position, ...rows.map((row) => row.position));
-  if (message.state && message.state !== shown.dataset.state) {
-    shown.dataset.state = message.state;
-    refresh();
-    return;
-  }
-  if (!hasEnded()) drawParts(message.parts);
   drawLog(rows);
+  const changed = message.state && message.state !== shown.dataset.state;
+  if (changed) shown.dataset.state = message.state;
+  if (changed || !hasEnded()) drawParts(message.parts);
+  if (changed) renew();
   announceProgress();
   showConnection();
 }
