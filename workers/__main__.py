@@ -84,8 +84,8 @@ def run_command(options: argparse.Namespace) -> int:
     from workers.shell import Shell
 
     _existing(options.model, options.data, options.recipe)
-    shell = Shell(options, cache=options.cache or options.out / ".cache")
-    return shell.run(recipe.parse(options.recipe.read_text()))
+    wanted = recipe.parse(options.recipe.read_text())
+    return Shell(options, cache=options.cache or options.out / ".cache").run(wanted)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
