@@ -13,5 +13,7 @@ def main(argv: list[str]) -> int:
     Returns:
         Its exit status.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+    # Named here, Django's settings would be read before tests/conftest.py has set their environment.
+    ours = ("HUB_", "DJANGO_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run([sys.executable, "-m", "pytest", *argv], cwd=ROOT, env=environment, check=False).returncode

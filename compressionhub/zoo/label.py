@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from compressionhub.zoo.record import Record
 
 LADDER = (1, 2, 4, 8)
-SPEED_WORDS = {"faster": "Faster", "slower": "Slower", "not-faster": "Not faster"}
+SPEED_WORDS: dict[str | None, str] = {"faster": "Faster", "slower": "Slower", "not-faster": "Not faster"}
 
 
 @dataclass(frozen=True)
