@@ -35,15 +35,15 @@ def chart(facts: ModelFacts) -> dict[str, Any]:
         ("MACs, for one sample", [layer.macs for layer in layers]),
     )
     return {
-        "grid": [_grid(left, "46%"), _grid("57%", "3%")],
+        "grid": [_grid(left, "49%"), _grid("57%", "3%")],
         "title": [_title(columns[0][0], left), _title(columns[1][0], "57%")],
         "tooltip": {"trigger": "axis"},
         "xAxis": [_figures(index) for index in range(2)],
         "yAxis": [_layers(index, names) for index in range(2)],
         "series": [_bars(index, name, values) for index, (name, values) in enumerate(columns)],
         "narrow": {
-            "grid": [_grid(left, "32%"), _grid("71%", "4%")],
-            "title": [_title("Parameters", left), _title("MACs", "71%")],
+            "grid": [_grid(left, "37%"), _grid("70%", "4%")],
+            "title": [_title("Parameters", left), _title("MACs", "70%")],
         },
     }
 

@@ -21,6 +21,7 @@ class SentFile(FileResponse):
     """
 
     block_size = PIECE_BYTES
+
     def __init__(self, key: str, *, filename: str, sha256: str, **more: Any) -> None:
         self._file = store().path(key).open("rb")
         super().__init__(self._file, as_attachment=True, filename=filename, **more)

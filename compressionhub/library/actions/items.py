@@ -15,6 +15,8 @@ from compressionhub.library.signals import file_arrived
 from compressionhub.library.store import store
 from workers.ticket import Blob
 
+OWN_KEYS = "incoming/"
+
 
 @transaction.atomic
 def add_model(*, team: Team, by: User, name: str, blob: Blob, model: TrainedModel | None = None) -> ModelVersion:
@@ -175,10 +177,11 @@ def _delete(item: TrainedModel | ModelVersion | Dataset, by: User, keys: list[st
 
 
 def _forget(keys: list[str]) -> None:
-    """Remove stored files that no row names any more: equal content is stored once."""
+    """Remove the stored files of deleted rows.
+
+    Only uploads have a key of their own. A key made from the content may be shared with an artifact or an
+    entry's bundle, which the library does not know of, so such a file stays.
+    """
     for key in keys:
-        if (
-            not ModelVersion.objects.filter(store_key=key).exists()
-            and not Dataset.objects.filter(store_key=key).exists()
-        ):
+        if key.startswith(OWN_KEYS):
             store().delete(key)
