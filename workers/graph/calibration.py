@@ -21,7 +21,7 @@ from workers.graph import surgery
 from workers.numerics import quantization
 from workers.workbench import Batch, Workbench
 
-Method = Literal["min-max", "entropy", "percentile"]
+Method = Literal["min-max", "entropy", "percentile", "mse"]
 Range = tuple[float, float]
 BINS = 2048
 MOST_ROWS = 32
@@ -150,11 +150,15 @@ def _narrowed(observer: Observer, ends: dict[str, Range], method: Method, percen
     for name, hist in hists.items():
         observer.bench.check()
         low, high = ends[name]
-        if method == "percentile":
-            chosen[name] = quantization.percentile_range(hist, low=low, high=high, percentile=percentile)
-        else:
-            chosen[name] = quantization.entropy_range(hist, low=low, high=high)
+        chosen[name] = _choose(hist, low, high, method, percentile)
     return chosen
+
+
+def _choose(hist: quantization.Counts, low: float, high: float, method: Method, percentile: float) -> Range:
+    if method == "percentile":
+        return quantization.percentile_range(hist, low=low, high=high, percentile=percentile)
+    choose = quantization.mse_range if method == "mse" else quantization.entropy_range
+    return choose(hist, low=low, high=high)
 
 
 def _fixed_rows(proto: ModelProto) -> int | None:

@@ -75,6 +75,37 @@ def entropy_range(hist: Counts, *, low: float, high: float, levels: int = LEVELS
     return low + chosen[0] * width, low + chosen[1] * width
 
 
+def mse_range(hist: Counts, *, low: float, high: float, levels: int = LEVELS) -> tuple[float, float]:
+    """The range whose ``levels`` values, zero among them, lie closest to what the tensor holds, in mean squared error.
+
+    The upper end is tried first, cut step by step towards zero, then the lower end under the best upper one
+    (Nagel et al. 2021, arXiv:2106.08295, section 3.1, equation 3.4; each end on its own).
+
+    Returns:
+        (low, high) inside the histogram's; an end on the far side of zero is never moved across it.
+    """
+    centres = low + (np.arange(len(hist)) + 0.5) * (high - low) / len(hist)
+    shares = np.linspace(1, 0, _CANDIDATES, endpoint=False)
+    best_high = min((_rounding_loss(hist, centres, low, high * share, levels), -share) for share in _of(shares, high))
+    top = -best_high[1] * high
+    best_low = min((_rounding_loss(hist, centres, low * share, top, levels), -share) for share in _of(shares, -low))
+    return -best_low[1] * low, top
+
+
+def _of(shares: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+    """The shares of an end that reaches beyond zero; one that does not stays where it is."""
+    return shares if length > 0 else shares[:1]
+
+
+def _rounding_loss(hist: Counts, centres: NDArray[np.float64], low: float, high: float, levels: int) -> float:
+    """Sum of squared differences between what the bins hold and its nearest level in the range that includes zero."""
+    bottom, top = min(low, 0.0), max(high, 0.0)
+    step = max(top - bottom, _TINY) / (levels - 1)
+    zero = np.round(-bottom / step)
+    level = np.clip(np.round(centres / step) + zero, 0, levels - 1)
+    return float(hist @ np.square((level - zero) * step - centres))
+
+
 def _without_spike_at_zero(hist: Counts, low: float, width: float) -> Counts:
     """Lower the bin that holds zero to its larger neighbour: the many exact zeros behind a ReLU fit any range."""
     zero = int(np.clip(-low / width, 0, len(hist) - 1))

@@ -9,19 +9,13 @@ from pydantic import Field
 from workers import forecasts
 from workers.device import ARM, DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role
+from workers.graph.operators import HEAVY, QUANTIZED
 from workers.technique import About, Family, Fit, Forecast, Need, Technique
 
 if TYPE_CHECKING:
     from workers.model import LoadedModel
     from workers.workbench import Workbench
 
-HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-# Everything onnxruntime quantizes by default, less the operators whose 8-bit grid costs accuracy and
-# saves nothing: their inputs are few, their outputs steer decisions (Softmax, TopK, ArgMax) or sums (norms, CumSum).
-_ARITHMETIC = {"Add", "Mul", "Relu", "Clip", "LeakyRelu", "Sigmoid"}
-_POOLING = {"MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "Pad"}
-_MOVING = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Split", "Concat", "Gather"}
-QUANTIZED = HEAVY | _ARITHMETIC | _POOLING | _MOVING
 OWN_RUN = "3.6 times smaller and 2.1 to 2.4 times as fast on a small Fashion-MNIST CNN (our run on VNNI)."
 
 
@@ -33,7 +27,8 @@ class StaticInt8(Technique):
     Works best on convolutional networks; recurrent layers stay in floating point.
 
     Calibration decides what happens to rare, extreme activations: min-max keeps them all,
-    percentile cuts the given tail, entropy cuts where the distribution loses least.
+    percentile cuts the given tail, entropy cuts where the distribution loses least, and mse cuts
+    where the squared error of rounding and cutting together is smallest.
     """
 
     about: ClassVar = About(
@@ -43,7 +38,7 @@ class StaticInt8(Technique):
         source="Jacob et al. 2018, arXiv:1712.05877; ONNX QuantizeLinear and DequantizeLinear, per axis, opset 13",
     )
     technique: Literal["static-int8"]
-    calibration: Literal["min-max", "entropy", "percentile"] = Field(
+    calibration: Literal["min-max", "entropy", "percentile", "mse"] = Field(
         "min-max",
         title="Calibration",
         description="How the range of each activation is chosen.",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
-from workers.numerics.quantization import MOST_CUT, counts, entropy_range, percentile_range
+from workers.numerics.quantization import MOST_CUT, counts, entropy_range, mse_range, percentile_range
 
 BINS = 2048
 
@@ -96,3 +96,44 @@ def test_the_divergence_is_the_kullback_leibler_divergence_of_the_definition():
 def test_a_percentile_outside_its_range_is_refused(percentile):
     with pytest.raises(ValueError, match="percentile"):
         percentile_range(np.ones(4, np.int64), low=0, high=1, percentile=percentile)
+
+
+def rounded_slowly(value: float, low: float, high: float, levels: int) -> float:
+    """The nearest of ``levels`` equal steps, one of them zero, as onnxruntime lays them."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = (high - low) / (levels - 1)
+    zero = round(-low / step)
+    return (min(max(round(value / step) + zero, 0), levels - 1) - zero) * step
+
+
+def loss_slowly(values, low, high, levels):
+    return sum((rounded_slowly(float(value), low, high, levels) - float(value)) ** 2 for value in values)
+
+
+@pytest.mark.parametrize("levels", [16, 256])
+def test_mse_range_is_no_worse_than_any_range_of_a_coarse_grid(levels):
+    values = np.random.default_rng(8).laplace(size=3000).astype(np.float32)
+    hist, low, high = histogram(values)
+
+    found = mse_range(hist, low=low, high=high, levels=levels)
+
+    shares = np.linspace(0.2, 1, 9)
+    least = min(loss_slowly(values, low * a, high * b, levels) for a in shares for b in shares)
+    assert loss_slowly(values, *found, levels) <= 1.05 * least
+
+
+def test_mse_range_keeps_an_end_at_zero():
+    values = np.maximum(np.random.default_rng(9).normal(size=5000), 0).astype(np.float32)
+    hist, low, high = histogram(values)
+
+    found = mse_range(hist, low=low, high=high)
+
+    assert found[0] == 0
+    assert 0.5 * high < found[1] <= high
+
+
+def test_mse_range_cuts_a_lonely_outlier_at_few_levels():
+    body = np.random.default_rng(10).normal(size=50_000)
+    hist, low, high = histogram(np.append(body, 40.0).astype(np.float32))
+
+    assert mse_range(hist, low=low, high=high, levels=16)[1] < 8

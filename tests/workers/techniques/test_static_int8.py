@@ -58,7 +58,7 @@ def test_the_result_matches_onnxruntimes_quantizer_called_by_hand(bench, tmp_pat
     assert np.abs(run(ours, x) - exact).mean() <= np.abs(run(hand, x) - exact).mean()
 
 
-@pytest.mark.parametrize("calibration", ["min-max", "entropy", "percentile"])
+@pytest.mark.parametrize("calibration", ["min-max", "entropy", "percentile", "mse"])
 def test_predictions_stay_close_to_those_in_float(cnn, bench, calibration):
     x = rows(200, 3, 12, 12)
 
