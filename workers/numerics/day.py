@@ -1,0 +1,38 @@
+"""The course of a day: how the traffic of 24 hours is shaped so that its peak is the one asked for."""
+
+import numpy as np
+
+from workers.numerics.queueing import Floats
+
+HALVINGS = 200
+STEEPEST = 1e6
+
+
+def sharpened(shape: tuple[float, ...], *, peak: float) -> Floats:
+    """Raise a daily shape to the power at which its highest hour is ``peak`` times its mean.
+
+    Args:
+        shape: 24 values, not negative, one of them positive; only their proportions matter.
+        peak: at least 1.
+
+    Returns:
+        (24,) with mean 1 and maximum ``peak``. A peak of 1 is a flat day.
+
+    Raises:
+        ValueError: if no power gives this peak: a flat shape has none, and hours without traffic set a least one.
+    """
+    hours = np.asarray(shape, dtype=np.float64) / max(shape)
+    if peak == 1:
+        return np.ones_like(hours)
+    lowest, highest = len(hours) / np.count_nonzero(hours), len(hours) / np.count_nonzero(hours == 1)
+    if not lowest < peak < highest:
+        raise ValueError(
+            f"this shape can have a peak between {lowest:.3g} and {highest:.3g} times its mean, not {peak}"
+        )
+    flat, steep = 0.0, STEEPEST
+    for _ in range(HALVINGS):
+        middle = (flat + steep) / 2
+        powered = hours**middle
+        flat, steep = (middle, steep) if powered.max() / powered.mean() < peak else (flat, middle)
+    powered = hours**steep
+    return np.asarray(powered * peak / powered.max())

@@ -1,0 +1,206 @@
+"""Every estimate for many networks under one workload, and what each saves against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from workers.estimate import Amount, Grade, InputFact, NotKnown, estimates, worst
+from workers.numerics.queueing import Floats
+from workers.serving.estimate import ServingEstimate
+from workers.serving.jobs import JobRun
+from workers.serving.load import Load
+from workers.serving.machine import machine
+from workers.serving.service import ServiceTime
+from workers.serving.tables import Tables, tables
+from workers.serving.workload import Workload
+
+AT_THE_HIGH_END = "At the high end of the service time the limit cannot be met."
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure for all networks: value, low and high, each (n,), with their classes.
+
+    Infinity means never (or no upper end); not-a-number means not known, for the ``reason`` if it holds for all.
+    """
+
+    unit: str
+    value: Floats
+    low: Floats
+    high: Floats
+    grades: tuple[Grade | None, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All estimates of a load. Columns for tables and charts, an ``Amount`` where one figure is shown."""
+
+    load: Load
+    tables_version: str
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        return tuple(_serving())
+
+    def column(self, slug: str) -> Column:
+        """One estimate for every network."""
+        return self._kept("plain", slug)
+
+    def saving(self, slug: str) -> Column:
+        """The baseline's figure minus each network's, from paired inputs."""
+        return self._kept("saving", slug)
+
+    def relative_saving(self, slug: str) -> Column:
+        """The saving as a share of the baseline's figure; inputs that stand on both sides cancel."""
+        return self._kept("relative", slug)
+
+    def amount(self, slug: str, position: int) -> Amount:
+        return self._amount("plain", slug, position)
+
+    def saving_amount(self, slug: str, position: int) -> Amount:
+        return self._amount("saving", slug, position)
+
+    def relative_saving_amount(self, slug: str, position: int) -> Amount:
+        """The headline: how much of the baseline's figure a network saves, from 0 to 1."""
+        return self._amount("relative", slug, position)
+
+    # --- how
+
+    @cached_property
+    def _columns(self) -> dict[tuple[str, str], Column]:
+        return {}
+
+    @cached_property
+    def _raw(self) -> dict[str, Floats]:
+        return {}
+
+    def _kept(self, view: str, slug: str) -> Column:
+        if (view, slug) not in self._columns:
+            self._columns[view, slug] = self._make(view, slug)
+        return self._columns[view, slug]
+
+    def _make(self, view: str, slug: str) -> Column:
+        kind = _comparable(slug) if view != "plain" else _serving()[slug]
+        unit = "share" if view == "relative" else kind.about.unit
+        try:
+            band, shared = self._band(view, slug), kind.inputs(self.load)
+        except NotKnown as missing:
+            nothing = np.full(len(self.load.services), np.nan)
+            return Column(unit, nothing, nothing, nothing, (None,) * len(nothing), missing.reason)
+        low, value, high = _summary(band, len(self.load.services), falls=view != "plain")
+        return Column(unit, value, low, high, self._grades(view, kind, shared))
+
+    def _band(self, view: str, slug: str) -> Floats:
+        if slug not in self._raw:
+            self._raw[slug] = _serving()[slug].compute(self.load)
+        monthly = self._raw[slug]
+        if view == "plain":
+            return monthly
+        monthly = self.load.for_all(monthly)
+        saved = self.load.saved(monthly)
+        if view == "saving":
+            return saved
+        if np.any(monthly[0] == 0):
+            raise NotKnown("The baseline's figure is zero: there is no share of it to save.")
+        pairs = saved.shape[2] // monthly.shape[2]
+        return saved / np.repeat(monthly[:1], pairs, axis=2)
+
+    def _grades(
+        self, view: str, kind: type[ServingEstimate], shared: tuple[InputFact, ...]
+    ) -> tuple[Grade | None, ...]:
+        common = worst(each.grade for each in self._counting(view, kind, shared))
+        own = [worst(each.grade for each in kind.inputs_of(self.load, at)) for at in range(len(self.load.services))]
+        with_baseline = own[0] if view != "plain" else None
+        return tuple(worst((common, each, with_baseline)) for each in own)
+
+    @staticmethod
+    def _counting(view: str, kind: type[ServingEstimate], facts: tuple[InputFact, ...]) -> tuple[InputFact, ...]:
+        if view != "relative":
+            return facts
+        return tuple(each for each in facts if each.name not in kind.about.cancels)
+
+    def _amount(self, view: str, slug: str, position: int) -> Amount:
+        kind, column = _serving()[slug], self._kept(view, slug)
+        if column.reason:
+            return Amount.unknown(column.unit, column.reason, method=_method(view, kind))
+        facts = self._facts(view, kind, position)
+        value, low, high = (float(each[position]) for each in (column.value, column.low, column.high))
+        if np.isnan(value):
+            at = 0 if view != "plain" and np.isnan(self.column(slug).value[0]) else position
+            reason = kind.why_not(self.load, at)
+            return Amount.unknown(column.unit, reason, method=_method(view, kind), inputs=facts)
+        made = Amount.of(value, low, high, column.unit, method=_method(view, kind), inputs=facts)
+        open_ended = made.is_known and (made.low is None or made.high is None) and slug not in _COMPARISONS
+        return made.model_copy(update={"reason": AT_THE_HIGH_END}) if open_ended else made
+
+    def _facts(self, view: str, kind: type[ServingEstimate], position: int) -> tuple[InputFact, ...]:
+        shared = self._counting(view, kind, kind.inputs(self.load))
+        own = kind.inputs_of(self.load, position)
+        if view == "plain" or position == 0:
+            return (*own, *shared)
+        before = tuple(
+            each.model_copy(update={"name": f"baseline_{each.name}", "title": f"{each.title}, baseline"})
+            for each in kind.inputs_of(self.load, 0)
+        )
+        return (*before, *own, *shared)
+
+
+_COMPARISONS = frozenset({"payback-cost", "payback-carbon", "net-saving"})
+
+
+def figures(
+    workload: Workload, baseline: ServiceTime, variants: Sequence[ServiceTime], *, data: Tables | None = None,
+    jobs: Sequence[JobRun | None] | None = None, instance: str | None = None,
+) -> Figures:  # fmt: skip
+    """Estimate a baseline and its variants, all on one machine under one workload.
+
+    Args:
+        baseline, variants: how long a request takes with each; position 0 of the figures is the baseline.
+        data: the tables to use; the packaged ones if none are given.
+        jobs: what it took to make each variant, in their order.
+        instance: another machine than the workload's.
+
+    Raises:
+        YoursToFix: if the workload's instance is not in the tables.
+    """
+    used = data or tables()
+    made = (None, *jobs) if jobs is not None else ()
+    load = Load(workload, machine(workload, used, instance=instance), (baseline, *variants), made)
+    return Figures(load, used.version)
+
+
+def _serving() -> dict[str, type[ServingEstimate]]:
+    return {slug: kind for slug, kind in estimates().items() if issubclass(kind, ServingEstimate)}
+
+
+def _comparable(slug: str) -> type[ServingEstimate]:
+    kind = _serving()[slug]
+    if not kind.about.compares:
+        raise ValueError(f"{slug} is a comparison itself")
+    return kind
+
+
+def _method(view: str, kind: type[ServingEstimate]) -> str:
+    if view == "plain":
+        return kind.about.formula
+    what = "saving / baseline" if view == "relative" else "baseline - variant"
+    return f"{what}, each side {kind.about.formula}"
+
+
+def _summary(band: Floats, count: int, *, falls: bool) -> tuple[Floats, Floats, Floats]:
+    """Low, value and high of (n, sides, own).
+
+    A corner at which the limit cannot be met leaves a cost without an upper end, and a saving without a lower.
+    """
+    flat = np.broadcast_to(band, (count, *band.shape[1:]))
+    value = flat[:, flat.shape[1] // 2, flat.shape[2] // 2]
+    gaps = np.isnan(flat) & ~np.isnan(value)[:, None, None]
+    with np.errstate(invalid="ignore"):
+        low = np.where(gaps, -np.inf if falls else np.inf, flat).min(axis=(1, 2))
+        high = np.where(gaps, np.inf if not falls else -np.inf, flat).max(axis=(1, 2))
+    return low, np.asarray(value), high
