@@ -2,8 +2,8 @@
 
 import pytest
 
-from workers.step_keys import step_keys
 from workers.recipe import from_value
+from workers.step_keys import step_keys
 from workers.ticket import Blob, DataOptions, Kind, Ticket
 
 
