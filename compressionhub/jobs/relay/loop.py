@@ -21,11 +21,13 @@ from compressionhub.jobs.relay.lease import Lease
 from compressionhub.jobs.relay.stream import BATCH, Entry, Stream
 from compressionhub.jobs.relay.voice import Voice
 from compressionhub.jobs.relay.watchdog import Watchdog
+from compressionhub.library.actions import sweep_uploads
 from workers.events import MESSAGE, Beat, Envelope
 
 TRIES = 3
 READ_MS = 500
 TICK_SECONDS = 1.0
+SWEEP_SECONDS = 3600.0
 REPORT_SECONDS = 2.0
 AWAY = (redis.RedisError, OperationalError, InterfaceError, OSError)
 Parsed = tuple[Entry, Envelope | Beat]
@@ -40,6 +42,7 @@ class Relay:
         self._stopping = threading.Event()
         self._active = self._opened = False
         self._ticked = self._reported = 0.0
+        self._swept = float("-inf")
         self._delays: deque[tuple[float, int]] = deque(maxlen=10_000)
         self._applied = self._refused = 0
         self._last_entry = ""
@@ -151,10 +154,17 @@ class Relay:
         self._ticked = time.monotonic()
         try:
             self._voice.tell(self._watchdog.tick(self._stream.now_ms()))
+            self._sweep()
         except AWAY:
             raise
         except Exception:  # events are applied all the same; the next tick tries again
             log.exception("the watchdog failed")
+
+    def _sweep(self) -> None:
+        """Throw expired uploads away, once an hour."""
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            sweep_uploads()
 
     def _note(self, entries: list[Entry]) -> None:
         now_ms, now = self._stream.now_ms(), time.monotonic()
