@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from compressionhub.accounts.models import Team, User
 from compressionhub.jobs.models import Job
@@ -11,6 +12,7 @@ from compressionhub.jobs.queries import JobQuerySet
 from compressionhub.jobs.states import Kind, State
 from compressionhub.library.models import Dataset, TrainedModel
 from compressionhub.ui import units
+from compressionhub.zoo import savings_chart
 from compressionhub.zoo.models import Entry
 
 
@@ -34,6 +36,23 @@ class Overview:
     best_speedup: float | None
     saved_bytes: int
     baseline_bytes: int
+
+    @property
+    def best(self) -> list[Entry]:
+        """The fastest listed variant of each model that has one."""
+        return [row.best for row in self.models if row.best]
+
+    @property
+    def chart(self) -> dict[str, Any]:
+        return savings_chart.before_and_after(self.best)
+
+    @property
+    def chart_height(self) -> int:
+        return savings_chart.height(len(self.best))
+
+    @property
+    def chart_label(self) -> str:
+        return savings_chart.label(self.best)
 
     @property
     def is_empty(self) -> bool:

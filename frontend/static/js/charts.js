@@ -8,6 +8,7 @@ const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 const thousands = (value) => Number(value).toLocaleString("en-US");
 const signed = (value, places) => (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(places);
 const size = (value) => {
+  if (!value) return "0";
   const step = value >= 1e9 ? [1e9, "GB"] : value >= 1e6 ? [1e6, "MB"] : value >= 1e3 ? [1e3, "kB"] : [1, "bytes"];
   return `${Number((value / step[0]).toPrecision(3))} ${step[1]}`;
 };
@@ -19,7 +20,7 @@ const formats = {
   points: (value) => (Number(value) === 0 ? "0.0" : signed(value, 1)),
   times: (value) => `${value}×`,
   percent: (value) => `${Number(Number(value).toFixed(2))} %`,
-  ms: (value) => `${Number(Number(value).toPrecision(3))} ms`,
+  ms: (value) => (Number(value) ? `${Number(Number(value).toPrecision(3))} ms` : "0"),
   plain: thousands,
   short,
   bytes: size,

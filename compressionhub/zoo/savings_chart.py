@@ -1,0 +1,107 @@
+"""Before and after, model by model: size on the left, latency on the right, baseline grey and variant teal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from compressionhub.ui import units
+from compressionhub.zoo.models import Entry
+
+MOST_MODELS = 8
+HEIGHTS = (150, 200, 260, 320, 380)
+BATCH = "1"
+
+
+def before_and_after(best: Sequence[Entry]) -> dict[str, Any]:
+    """Bars for each model's fastest listed variant beside its baseline; both scales start at zero."""
+    shown = list(best)[:MOST_MODELS]
+    sizes = [(one.record.report.baseline.size_bytes, one.record.report.result.size_bytes) for one in shown]
+    times = [(_p50(one, "baseline"), _p50(one, "result")) for one in shown]
+    return {
+        "grid": [
+            {"left": 130, "width": "34%", "top": 28, "bottom": 24},
+            {"left": "62%", "right": 30, "top": 28, "bottom": 24},
+        ],
+        "narrow": {
+            "grid": [
+                {"left": 84, "width": "28%", "top": 28, "bottom": 24},
+                {"left": "66%", "right": 24, "top": 28, "bottom": 24},
+            ],
+            "title": [_title("File", 80), _title("Latency, batch 1", "65%")],
+            "xAxis": [_scale(0, "$fmt:bytes", parts=1), _scale(1, "$fmt:ms", parts=1)],
+        },
+        "tooltip": {"trigger": "item"},
+        "title": [_title("File", 126), _title("Latency, batch 1", "61.5%")],
+        "xAxis": [_scale(0, "$fmt:bytes"), _scale(1, "$fmt:ms")],
+        "yAxis": [_names(0, [_name(one) for one in shown], show=True), _names(1, [""] * len(shown), show=False)],
+        "series": [*_bars(0, sizes), *_bars(1, times)],
+    }
+
+
+def height(models: int) -> int:
+    """The least of the allowed heights that leaves about 50 pixels a model."""
+    wanted = 60 + 50 * min(models, MOST_MODELS)
+    return next((one for one in HEIGHTS if one >= wanted), HEIGHTS[-1])
+
+
+def label(best: Sequence[Entry]) -> str:
+    """The same figures in words."""
+    return "; ".join(
+        f"{_name(one)}: {units.file_size(one.record.report.baseline.size_bytes)} to "
+        f"{units.file_size(one.record.report.result.size_bytes)}, "
+        f"{units.milliseconds(_p50(one, 'baseline'))} to {units.milliseconds(_p50(one, 'result'))}"
+        for one in list(best)[:MOST_MODELS]
+    )
+
+
+def _name(entry: Entry) -> str:
+    return entry.record.origin.model
+
+
+def _p50(entry: Entry, which: str) -> float:
+    measured = getattr(entry.record.report, which)
+    return float(measured.latency[BATCH].p50_ms)
+
+
+def _title(text: str, left: int | str) -> dict[str, Any]:
+    return {"text": text, "left": left, "top": 0, "textStyle": {"fontSize": 12, "fontWeight": 500, "color": "$ink-2"}}
+
+
+def _scale(index: int, formatter: str, parts: int = 2) -> dict[str, Any]:
+    return {
+        "type": "value",
+        "gridIndex": index,
+        "min": 0,
+        "splitNumber": parts,
+        "axisLine": {"show": False},
+        "axisLabel": {"formatter": formatter, "hideOverlap": True},
+    }
+
+
+def _names(index: int, names: list[str], *, show: bool) -> dict[str, Any]:
+    look = {"show": show, "color": "$ink-2", "interval": 0, "width": 110, "overflow": "truncate"}
+    return {
+        "type": "category",
+        "gridIndex": index,
+        "data": names,
+        "inverse": True,
+        "axisLine": {"show": False},
+        "splitLine": {"show": False},
+        "axisLabel": look,
+    }
+
+
+def _bars(index: int, pairs: Sequence[tuple[float, float]]) -> list[dict[str, Any]]:
+    """Baseline above, variant below, in each row."""
+    plain = {"type": "bar", "xAxisIndex": index, "yAxisIndex": index, "barWidth": 9, "barGap": "30%"}
+    looks = (("baseline", "$base"), ("variant", "$accent"))
+    return [
+        {
+            **plain,
+            "name": name,
+            "data": [pair[place] for pair in pairs],
+            "itemStyle": {"color": colour, "borderRadius": [0, 2, 2, 0]},
+        }
+        for place, (name, colour) in enumerate(looks)
+    ]
