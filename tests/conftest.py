@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 # Playwright's synchronous API keeps an event loop in the thread of the tests.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 _folder = tempfile.TemporaryDirectory(prefix="hub-tests-")
@@ -23,6 +25,12 @@ from django.conf import settings as _settings
 
 django.setup()
 assert Path(_folder.name) == _settings.DATA, "the settings were read before the tests' environment was set"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys go last: Playwright's event loop stays in this thread, and no asynchronous test can run beside it."""
+    items.sort(key=lambda item: "journeys" in item.path.parts)
 
 
 def pytest_unconfigure() -> None:
