@@ -1,12 +1,14 @@
 """A recipe: an ordered list of steps, checked before anything runs."""
 
+import reprlib
 from functools import cache
 from typing import Annotated, Any
 
 import yaml
-from pydantic import SerializeAsAny, ValidationError, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 import workers.techniques
+from workers import recipe_text
 from workers.errors import Frozen, YoursToFix
 from workers.facts import DatasetFacts, Role
 from workers.registry import members
@@ -26,7 +28,7 @@ class UnknownTechnique(YoursToFix):
 
     def __init__(self, slug: object, position: int) -> None:
         super().__init__(
-            f"Step {position}: expected the name of a technique, found {slug!r}.",
+            f"Step {position}: expected the name of a technique, found {brief(slug)}.",
             hint=f"Known techniques: {', '.join(techniques())}.",
         )
 
@@ -54,7 +56,7 @@ def step(values: Any, position: int = 1) -> Technique:
         return values
     if not isinstance(values, dict):
         raise BadParameters(
-            f"Step {position}: expected a technique with its parameters, found {values!r}.",
+            f"Step {position}: expected a technique with its parameters, found {brief(values)}.",
             hint="Write: technique: static-int8",
         )
     slug = values.get("technique")
@@ -73,14 +75,25 @@ def first_fault(error: ValidationError) -> str:
     """The first fault of a validation error in one sentence: where, what was expected, what was found."""
     fault = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in fault["loc"]) or "value"
-    return f"{where}: {fault['msg']}, found {fault.get('input')!r:.80}."
+    return f"{where}: {fault['msg']}, found {brief(fault.get('input'))}."
+
+
+def brief(value: object) -> str:
+    """A value as a message shows it: never more than a line, however large it is."""
+    return reprlib.repr(value)[:80]
 
 
 class Recipe(Frozen):
     """One to twenty configured techniques, in order; the same technique may appear twice."""
 
-    name: str = ""
+    name: str = Field(default="", max_length=120)
     steps: tuple[Annotated[Technique, SerializeAsAny()], ...]
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, name: str) -> str:
+        """No line breaks, NUL or letters that change the direction of reading: no page or database needs them."""
+        return "".join(letter if letter.isprintable() else " " for letter in name).strip()
 
     @field_validator("steps", mode="before")
     @classmethod
@@ -149,15 +162,7 @@ def parse(text: str) -> Recipe:
     Raises:
         YoursToFix: if the text is no recipe, with the first thing that is wrong.
     """
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise YoursToFix(
-            f"Expected a recipe in YAML or JSON, found text that is neither: {str(error).splitlines()[0]}",
-            hint="steps: [{technique: static-int8}]",
-            code="recipe.unreadable",
-        ) from None
-    return from_value(value)
+    return from_value(recipe_text.read(text))
 
 
 def from_value(value: Any) -> Recipe:
