@@ -57,8 +57,10 @@ def gather_elements(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
 @operator("GatherND")
 def gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
     """The last axis of ``indices`` addresses the axes of ``x`` behind the batch axes."""
-    grid = torch.meshgrid(*[torch.arange(size, device=x.device) for size in x.shape[:batch_dims]], indexing="ij")
-    spread = [axis.reshape(*axis.shape, *[1] * (indices.ndim - 1 - batch_dims)) for axis in grid]
+    spread = []
+    for axis in range(batch_dims):  # the position on each batch axis, shaped to broadcast with the indices
+        shape = [-1 if other == axis else 1 for other in range(indices.ndim - 1)]
+        spread.append(torch.arange(x.shape[axis], device=x.device).reshape(shape))
     return x[(*spread, *indices.long().unbind(-1))]
 
 
