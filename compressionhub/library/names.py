@@ -19,6 +19,11 @@ def display_name(raw: str, *, otherwise: str = "") -> str:
     return " ".join(kept.split())[:MOST_LETTERS].strip() or otherwise
 
 
+def plain_text(raw: str, most: int) -> str:
+    """A longer text as it was typed, without the NUL that no database stores."""
+    return raw.replace("\x00", "").strip()[:most]
+
+
 def file_name(raw: str, *, otherwise: str = "file") -> str:
     """The last part of a path somebody sent, fit to be shown. Both kinds of slash end a folder."""
     return display_name(raw.replace("\\", "/").rsplit("/", 1)[-1].lstrip("."), otherwise=otherwise)

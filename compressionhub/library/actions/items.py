@@ -10,7 +10,7 @@ from compressionhub.accounts.models import Team, User
 from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, WrongState
 from compressionhub.library.models import Dataset, FileKind, ModelVersion, State, StoredFile, TrainedModel
-from compressionhub.library.names import display_name
+from compressionhub.library.names import display_name, plain_text
 from compressionhub.library.signals import file_arrived
 from compressionhub.library.store import store
 from workers.ticket import Blob
@@ -92,7 +92,7 @@ def describe(*, item: TrainedModel | Dataset, by: User, name: str, description: 
         raise Invalid("Expected a name, found none.", hint="Type one.")
     if clean != item.name:
         require_free_name(item.team, FileKind.MODEL if isinstance(item, TrainedModel) else FileKind.DATASET, clean)
-    before, item.name, item.description = item.name, clean, description.strip()[:2000]
+    before, item.name, item.description = item.name, clean, plain_text(description, 2000)
     item.save(update_fields=["name", "description"])
     audit(by, "library.describe", item, before=before)
 
@@ -112,7 +112,7 @@ def choose_target(*, dataset: Dataset, by: User, target: str) -> Dataset:
             f"Expected one of the table's columns, found {target!r}.",
             hint=f"Its columns: {', '.join(facts.columns[:20])}.",
         )
-    dataset.target = target[:200]
+    dataset.target = plain_text(target, 200)
     _verify_again(dataset, by, "dataset.choose-target", column=target)
     return dataset
 

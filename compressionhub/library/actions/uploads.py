@@ -16,7 +16,7 @@ from compressionhub.errors import Invalid, WrongState
 from compressionhub.library import partial
 from compressionhub.library.actions.items import new_dataset, new_version, require_free_name
 from compressionhub.library.models import Dataset, FileKind, ModelVersion, TrainedModel, Upload
-from compressionhub.library.names import display_name, file_name, name_from
+from compressionhub.library.names import display_name, file_name, name_from, plain_text
 from compressionhub.library.store import store
 from compressionhub.ui.units import file_size
 from workers.ticket import Blob
@@ -59,7 +59,7 @@ def start_upload(
         name=clean,
         filename=file_name(filename),
         model=model,
-        target=target[:200],
+        target=plain_text(target, 200),
         size_bytes=size_bytes,
         expires_at=timezone.now() + timedelta(hours=settings.UPLOAD_HOURS),
     )

@@ -58,6 +58,14 @@ def test_a_name_that_is_taken_cannot_be_given(alice, version, stored):
         actions.describe(item=stored.model, by=alice, name=version.model.name, description="")
 
 
+def test_what_no_database_stores_is_left_out(alice, dataset):
+    actions.describe(item=dataset, by=alice, name="a\x00b", description="one\x00\ntwo")
+    actions.choose_target(dataset=dataset, by=alice, target="pri\x00ce")
+
+    found = Dataset.objects.get()
+    assert (found.name, found.description, found.target) == ("a b", "one\ntwo", "price")
+
+
 def test_choosing_a_column_has_the_table_looked_at_again(
     bob, dataset, dataset_facts, django_capture_on_commit_callbacks
 ):
