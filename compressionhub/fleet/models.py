@@ -10,11 +10,12 @@ from django.db import models
 from workers.facts import NodeFacts
 
 SILENT_AFTER = timedelta(seconds=30)
+LAST_MS = 253_402_300_799_000  # the last second of the year 9999; whoever writes an entry may choose its id
 
 
 def stream_time(ms: int) -> datetime:
     """The moment of a stream entry. ``ms`` is the first half of its id: milliseconds since 1970, by Valkey's clock."""
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)
+    return datetime.fromtimestamp(min(ms, LAST_MS) / 1000, tz=UTC)
 
 
 class NodeQuerySet(models.QuerySet["Node"]):

@@ -16,7 +16,10 @@ SEPARATOR = str(Channel.sep)
 
 @lru_cache(maxsize=4)
 def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, decode_responses=True, socket_timeout=5, socket_connect_timeout=3)
+    # A byte that is no UTF-8 must not end its reader: it reads as a question mark, and the entry is set aside.
+    return redis.Redis.from_url(
+        url, decode_responses=True, encoding_errors="replace", socket_timeout=5, socket_connect_timeout=3
+    )
 
 
 def client() -> redis.Redis:

@@ -44,10 +44,10 @@ def set_aside(entry: Entry, message: Envelope | Beat | None, error: str, *, refu
         entry=entry.id,
         defaults={
             "job": as_uuid(envelope.job) if envelope else None,
-            "node": message.node if message else "",
+            "node": _kept(message.node, 120) if message else "",
             "type": envelope.event.type if envelope else "beat" if message else "unreadable",
-            "body": entry.body[:MOST_BODY],
-            "error": error,
+            "body": _kept(entry.body, MOST_BODY),
+            "error": _kept(error, MOST_BODY),
             "at": entry.at,
         },
     )
@@ -55,6 +55,11 @@ def set_aside(entry: Entry, message: Envelope | Beat | None, error: str, *, refu
     if refused or envelope is None or not isinstance(envelope.event, NEEDED):
         return []
     return _fail(envelope, entry, error)
+
+
+def _kept(text: str, most: int) -> str:
+    """Text as a database takes it: Postgres has no NUL and holds columns to their length."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:most]
 
 
 def _fail(envelope: Envelope, entry: Entry, error: str) -> list[Job]:
@@ -65,7 +70,7 @@ def _fail(envelope: Envelope, entry: Entry, error: str) -> list[Job]:
     problem = Problem(
         fault="ours",
         code="job.event-set-aside",
-        message=f"The hub could not apply the event {envelope.event.type}: {error[:300]}",
+        message=f"The hub could not apply the event {envelope.event.type}: {_kept(error, 300)}",
         hint="The event is kept on the Fleet page. Retry the job; its finished steps are kept.",
     )
     batch.add_event(job, "finished", {"outcome": "failed", "problem": problem.model_dump(mode="json")}, at=entry.at)

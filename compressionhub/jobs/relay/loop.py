@@ -29,6 +29,7 @@ READ_MS = 500
 TICK_SECONDS = 1.0
 SWEEP_SECONDS = 3600.0
 REPORT_SECONDS = 2.0
+MOST_DELAY_MS = 2**31 - 1
 AWAY = (redis.RedisError, OperationalError, InterfaceError, OSError)
 Parsed = tuple[Entry, Envelope | Beat]
 log = logging.getLogger(__name__)
@@ -168,7 +169,7 @@ class Relay:
 
     def _note(self, entries: list[Entry]) -> None:
         now_ms, now = self._stream.now_ms(), time.monotonic()
-        self._delays.extend((now, max(0, now_ms - entry.ms)) for entry in entries)
+        self._delays.extend((now, min(max(0, now_ms - entry.ms), MOST_DELAY_MS)) for entry in entries)
         self._applied += len(entries)
         self._last_entry = entries[-1].id
 

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from compressionhub.fleet.models import Node, SetAsideEvent
-from compressionhub.jobs.models import Artifact, JobEvent
-from tests.compressionhub.jobs.conftest import relay_all, story
+from tests.compressionhub.jobs.conftest import relay_all
 from workers import events
 from workers.events import STREAM
 
