@@ -14,6 +14,7 @@ from compressionhub.site.bench.stage import Stage, site
 TITLE = "1 GiB upload"
 SIZE = 1 << 30
 CHUNK = 8 << 20
+TIMES = 3
 REACH_RATIO, REACH_GROWTH_BYTES = 0.45, 80 << 20
 MIB = 1 << 20
 
@@ -24,11 +25,11 @@ def measure() -> list[Figure]:
         source = stage.data / "source.bin"
         _fill(source)
         _send(stage, source, CHUNK * 4)  # the first pieces load what an upload needs
-        copied = _copy(source, stage.data / "copy.bin")
         with Watch(stage.web()) as watch:
-            began = time.monotonic()
-            _send(stage, source, SIZE)
-            sent = time.monotonic() - began
+            # Nothing is deleted between: memory that a deleted file leaves warm would make the next copy look fast.
+            turns = [(_copy(source, stage.data / f"copy{i}.bin"), _timed_send(stage, source)) for i in range(TIMES)]
+    # The best of each: whatever else runs on the host only adds time.
+    copied, sent = min(turn[0] for turn in turns), min(turn[1] for turn in turns)
     ratio = copied / sent
     speeds = f"{ratio:.2f} ({SIZE / MIB / sent:.0f} of {SIZE / MIB / copied:.0f} MiB/s)"
     return [
@@ -42,6 +43,15 @@ def measure() -> list[Figure]:
     ]
 
 
+def _timed_send(stage: Stage, source: Path) -> float:
+    """Seconds to upload until the hub's copy is on the disk as well."""
+    began = time.monotonic()
+    _send(stage, source, SIZE)
+    arrived = [path for path in (stage.data / "store").rglob("*") if path.is_file() and path.stat().st_size == SIZE]
+    _reach_the_disk(max(arrived, key=lambda path: path.stat().st_mtime))
+    return time.monotonic() - began
+
+
 def _fill(path: Path) -> None:
     block = os.urandom(CHUNK)
     with path.open("wb") as out:
@@ -51,16 +61,22 @@ def _fill(path: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> float:
-    """Seconds to copy in the upload's own pieces, without the kernel's shortcuts."""
+    """Seconds to copy onto the disk in the upload's own pieces, without the kernel's shortcuts."""
     began = time.monotonic()
     with source.open("rb") as read, target.open("wb") as write:
         while piece := read.read(CHUNK):
             write.write(piece)
+    _reach_the_disk(target)
     return time.monotonic() - began
 
 
+def _reach_the_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def _send(stage: Stage, source: Path, size: int) -> None:
-    said = {"filename": "bench.onnx", "kind": "model", "name": f"bench {size}"}
+    said = {"filename": "bench.onnx", "kind": "model", "name": f"bench {time.monotonic_ns()}"}
     metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in said.items())
     common = {"Tus-Resumable": "1.0.0", **stage.form_headers}
     made = stage.ask("POST", "/uploads/", b"", {**common, "Upload-Length": str(size), "Upload-Metadata": metadata})
