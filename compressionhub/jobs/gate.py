@@ -76,8 +76,9 @@ class Gate(Frozen):
         middle, worst = drop_points(name, report.delta.metrics[name], report.baseline.metrics[name].value)
         counted = worst if self.strict else middle
         unit = "%" if is_relative(name) else "points"
+        whole = ", whole interval" if self.strict else ""
         return Finding(
-            rule=f"{_title(name)} drop at most {self.max_drop_points:g} {unit}{', whole interval' if self.strict else ''}",
+            rule=f"{_title(name)} drop at most {self.max_drop_points:g} {unit}{whole}",
             measured=f"{number(-middle, 2, signed=True)} {unit}; the interval ends at {number(-worst, 2, signed=True)}",
             passed=counted <= self.max_drop_points,
             at_risk=worst > self.max_drop_points,

@@ -186,3 +186,12 @@ async def test_events_of_an_ended_job_arrive_in_order_and_go_on_behind_the_last_
     assert rest == everything[5:]
     assert nothing == 204
     assert json.loads(everything[0].split("data: ")[1])["type"] == "queued"
+
+
+def test_the_served_description_has_a_schema_for_every_technique(client):
+    schema = client.get("/api/v1/openapi.json").json()
+
+    assert schema["openapi"].startswith("3.1")
+    mapping = schema["components"]["schemas"]["JobIn"]["properties"]["steps"]["items"]["discriminator"]["mapping"]
+    assert set(mapping) == set(techniques())
+    assert all(ref.rsplit("/", 1)[1] in schema["components"]["schemas"] for ref in mapping.values())
