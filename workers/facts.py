@@ -106,6 +106,7 @@ class NodeFacts(Frozen):
     cores: int
     memory_bytes: int
     device: str
+    arch: str = ""
     isa: tuple[str, ...] = ()
     cpu: str = ""
     gpu: str = ""

@@ -12,6 +12,7 @@ from compressionhub.accounts.actions import audit
 from compressionhub.accounts.models import Team, User
 from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, WrongState
+from compressionhub.fleet.devices import profile
 from compressionhub.fleet.models import Node
 from compressionhub.fleet.routing import Route, route
 from compressionhub.jobs import announce, journal, tickets, wishes
@@ -19,7 +20,7 @@ from compressionhub.jobs.gate import Gate
 from compressionhub.jobs.models import EVALUATE, Artifact, IdempotencyKey, Job, SavedRecipe, Step
 from compressionhub.jobs.states import Kind, State, StepState
 from compressionhub.library.models import Dataset, ModelVersion
-from workers.device import DeviceProfile, profile
+from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role, Span
 from workers.preflight import START_SECONDS, Preflight, preflight
 from workers.recipe import Recipe

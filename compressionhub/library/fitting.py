@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from compressionhub.library.hosts import job_host
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.ui.words import Word
-from workers import device
 from workers.recipe import techniques, unmet_needs
 from workers.technique import Fit, FitWord, Technique
 
@@ -40,7 +40,7 @@ def rows(version: ModelVersion, dataset: Dataset | None) -> list[Row]:
     if facts is None:
         return []
     data = dataset.facts if dataset else None
-    here = device.host()
+    here = job_host()
     judged = []
     for kind in techniques().values():
         technique = kind.model_validate({})

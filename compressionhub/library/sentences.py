@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from compressionhub.library.hosts import job_host
 from compressionhub.library.lineage import Tree
 from compressionhub.library.models import Dataset, ModelVersion, TrainedModel
 from compressionhub.library.roles import ORDER
 from compressionhub.ui.units import clock, count, file_size, milliseconds, short_number
-from workers import device
 from workers.contract import Task
 from workers.facts import DatasetFacts, ModelFacts
 from workers.report import Interval, Latency
@@ -105,7 +105,7 @@ def layers(facts: ModelFacts, bars: int) -> dict[str, str]:
 def techniques(dataset: Dataset | None) -> str:
     """What the techniques were judged against."""
     with_data = f"the data {dataset}" if dataset else "no data (none is ready)"
-    return f"judged for {with_data} and {device.host().title}"
+    return f"judged for {with_data} and {job_host().title}"
 
 
 def lineage(tree: Tree) -> str:

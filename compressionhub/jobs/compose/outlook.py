@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compressionhub.errors import HubError
+from compressionhub.fleet.devices import profiles
 from compressionhub.fleet.routing import Route
 from compressionhub.jobs import actions
 from compressionhub.jobs.compose.draft import Draft
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import State
 from compressionhub.ui.range_bar import RangeBar
-from workers.device import DeviceProfile, profiles
+from workers.device import DeviceProfile
 from workers.errors import YoursToFix
 from workers.facts import DatasetFacts, ModelFacts, Span
 from workers.preflight import Preflight, StepOutlook

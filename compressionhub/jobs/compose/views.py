@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import HubError
+from compressionhub.fleet.devices import profiles
 from compressionhub.jobs import actions
 from compressionhub.jobs.compose import draft as drafts
 from compressionhub.jobs.compose.checks import checks
@@ -22,7 +23,6 @@ from compressionhub.jobs.compose.outlook import choices, device_of, outlook
 from compressionhub.jobs.models import Job, SavedRecipe
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.ui import params_form
-from workers.device import profiles
 from workers.errors import YoursToFix
 from workers.recipe import Recipe, parse
 from workers.starters import Starter, starters
