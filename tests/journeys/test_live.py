@@ -15,7 +15,8 @@ __all__ = ["files"]
 @pytest.fixture
 def prepared(signed_in: Page, site: Site, files: tuple[Path, Path]) -> Page:
     """A page of somebody who has a confirmed model and data; those of an earlier journey serve as well."""
-    page, (model, data) = signed_in, files
+    page = signed_in
+    model, data = (file.rename(file.with_name(f"live {file.name}")) for file in files)
     page.goto(f"{site.url}/jobs/new/")
     if page.locator("#input-checks .bad").count() or page.get_by_text("no verified").count():
         page.goto(f"{site.url}/datasets/")

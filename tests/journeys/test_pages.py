@@ -5,7 +5,7 @@ after the newcomer's journey, on the same site, and then finds a model, a job an
 """
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,8 @@ ALWAYS_THERE = {
 }  # fmt: skip
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 MOST_OF_A_KIND = 2
+# The attribute, because a link inside a drawing has an object for its address.
+LINKS = "links => links.map(link => new URL(link.getAttribute('href'), location).href)"
 
 
 def kind_of(path: str) -> str:
@@ -33,16 +35,16 @@ def kind_of(path: str) -> str:
 
 def walk(page: Page, site: Site) -> Iterator[str]:
     """The paths that links lead to, at most a few of each kind, in the order in which they were found."""
-    waiting, seen, counted = deque(["/"]), {"/"}, dict[str, int]()
+    waiting, seen, counted = deque(["/"]), {"/"}, Counter[str]()
     while waiting:
         path = waiting.popleft()
         kind = kind_of(path)
-        counted[kind] = counted.get(kind, 0) + 1
+        counted[kind] += 1
         if counted[kind] > MOST_OF_A_KIND:
             continue
         page.goto(site.url + path)
         yield path
-        for href in page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)"):
+        for href in page.eval_on_selector_all("a[href]", LINKS):
             parts = urlsplit(href)
             if href.startswith(site.url + "/") and parts.path not in seen and not LEAVE_OUT.search(parts.path):
                 seen.add(parts.path)
