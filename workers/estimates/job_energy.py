@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workers.estimate import AboutEstimate, InputFact
+from workers.estimate import AboutEstimate, Grade, InputFact
 from workers.numerics.queueing import Floats
 from workers.serving.estimate import ServingEstimate
 from workers.serving.jobs import job_energy_facts
@@ -34,6 +34,10 @@ class JobEnergy(ServingEstimate):
     @classmethod
     def inputs_of(cls, load: Load, position: int) -> tuple[InputFact, ...]:
         return job_energy_facts(load.job(position))
+
+    @classmethod
+    def grade_of(cls, load: Load, position: int) -> Grade | None:
+        return load.job_energy_grades[position]
 
     @classmethod
     def why_not(cls, load: Load, position: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from workers.estimate import AboutEstimate, InputFact
+from workers.estimate import AboutEstimate, Grade, InputFact, worst
 from workers.numerics.queueing import Floats
 from workers.serving.estimate import ServingEstimate
 from workers.serving.jobs import job_cost_facts
@@ -34,6 +34,11 @@ class PaybackCost(ServingEstimate):
     @classmethod
     def inputs_of(cls, load: Load, position: int) -> tuple[InputFact, ...]:
         return (*job_cost_facts(load.job(position)), *load.pair_facts(position))
+
+    @classmethod
+    def grade_of(cls, load: Load, position: int) -> Grade | None:
+        grades = (load.job_cost_grades[position], load.services[0].grade, load.services[position].grade)
+        return worst(grades)
 
     @classmethod
     def why_not(cls, load: Load, position: int) -> str:

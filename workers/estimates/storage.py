@@ -47,5 +47,9 @@ class Storage(ServingEstimate):
         return (measured,)
 
     @classmethod
+    def grade_of(cls, load: Load, position: int) -> Grade | None:
+        return Grade.MEASURED
+
+    @classmethod
     def why_not(cls, load: Load, position: int) -> str:
         return "The size of its file is not known."

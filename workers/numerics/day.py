@@ -26,9 +26,7 @@ def sharpened(shape: tuple[float, ...], *, peak: float) -> Floats:
         return np.ones_like(hours)
     lowest, highest = len(hours) / np.count_nonzero(hours), len(hours) / np.count_nonzero(hours == 1)
     if not lowest < peak < highest:
-        raise ValueError(
-            f"this shape can have a peak between {lowest:.3g} and {highest:.3g} times its mean, not {peak}"
-        )
+        raise ValueError(f"this shape allows a peak between {lowest:.3g} and {highest:.3g} times its mean, not {peak}")
     flat, steep = 0.0, STEEPEST
     for _ in range(HALVINGS):
         middle = (flat + steep) / 2

@@ -114,17 +114,17 @@ def _until_fast_enough(
 
 def _halve(fewest: Floats, most: Floats, rate: Floats, mean: Floats, room: Floats, workers: int) -> Floats:
     """The smallest count between ``fewest`` and ``most`` (which suffices) whose wait fits the room."""
-    found = most.copy()
+    found = np.array(most).ravel()
     open_ = np.flatnonzero(fewest < most)
-    low, high = fewest.ravel()[open_], most.ravel()[open_]
-    offered, space = (rate * mean).ravel()[open_], room.ravel()[open_]
+    low, high = np.ravel(fewest)[open_], found[open_]
+    offered, space = np.ravel(rate * mean)[open_], np.ravel(room)[open_]
     while np.any(low < high):
         middle = np.floor((low + high) / 2)
         with np.errstate(divide="ignore"):
             fits = tail_wait(workers, offered / middle) <= space * (1 + 1e-12)
         low, high = np.where(fits, low, np.minimum(middle + 1, high)), np.where(fits, middle, high)
-    found.ravel()[open_] = high
-    return found
+    found[open_] = high
+    return found.reshape(np.shape(most))
 
 
 @lru_cache(maxsize=64)

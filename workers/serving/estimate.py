@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from workers.estimate import Amount, Estimate, InputFact
+from workers.estimate import Amount, Estimate, Grade, InputFact
 from workers.numerics.queueing import Floats
 from workers.serving.load import Load
 
@@ -36,6 +36,11 @@ class ServingEstimate(Estimate):
     def inputs_of(cls, load: Load, position: int) -> tuple[InputFact, ...]:
         """What the figure of one variant rests on beside that: its service time."""
         return (load.service_facts[position],)
+
+    @classmethod
+    def grade_of(cls, load: Load, position: int) -> Grade | None:
+        """The worst class among ``inputs_of``, without making them."""
+        return load.services[position].grade
 
     @classmethod
     def why_not(cls, load: Load, position: int) -> str:

@@ -47,6 +47,11 @@ class Figures:
     def slugs(self) -> tuple[str, ...]:
         return tuple(_serving())
 
+    @property
+    def bill_slug(self) -> str:
+        """The bill in the way the workload is paid for."""
+        return f"cost-{self.load.workload.billing}"
+
     def column(self, slug: str) -> Column:
         """One estimate for every network."""
         return self._kept("plain", slug)
@@ -108,15 +113,17 @@ class Figures:
         if np.any(monthly[0] == 0):
             raise NotKnown("The baseline's figure is zero: there is no share of it to save.")
         pairs = saved.shape[2] // monthly.shape[2]
-        return saved / np.repeat(monthly[:1], pairs, axis=2)
+        with np.errstate(invalid="ignore"):
+            return saved / np.repeat(monthly[:1], pairs, axis=2)
 
     def _grades(
         self, view: str, kind: type[ServingEstimate], shared: tuple[InputFact, ...]
     ) -> tuple[Grade | None, ...]:
         common = worst(each.grade for each in self._counting(view, kind, shared))
-        own = [worst(each.grade for each in kind.inputs_of(self.load, at)) for at in range(len(self.load.services))]
+        own = [kind.grade_of(self.load, at) for at in range(len(self.load.services))]
         with_baseline = own[0] if view != "plain" else None
-        return tuple(worst((common, each, with_baseline)) for each in own)
+        told = {each: worst((common, each, with_baseline)) for each in set(own)}
+        return tuple(told[each] for each in own)
 
     @staticmethod
     def _counting(view: str, kind: type[ServingEstimate], facts: tuple[InputFact, ...]) -> tuple[InputFact, ...]:

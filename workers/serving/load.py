@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from workers.errors import YoursToFix
-from workers.estimate import InputFact, NotKnown
+from workers.estimate import Grade, InputFact, NotKnown, worst
 from workers.numerics.queueing import Floats, fewest_instances, p95_response
-from workers.serving.jobs import JobRun
+from workers.serving.jobs import JobRun, job_cost_facts, job_energy_facts
 from workers.serving.machine import Machine
 from workers.serving.service import EXACT, Factor, ServiceTime
 from workers.serving.workload import HOURS, HOURS_A_YEAR, Workload
@@ -42,6 +42,13 @@ class Load:
             raise YoursToFix(
                 f"Expected a service time for every network, found {len(self.services)} and {len(self.jobs)} jobs.",
                 hint="Measure the baseline first.", code="estimate.services",
+            )  # fmt: skip
+        ways = {(each.device, each.is_predicted) for each in self.services}
+        if len(ways) > 1:
+            found = ", ".join(sorted(f"{device} ({'predicted' if how else 'measured'})" for device, how in ways))
+            raise YoursToFix(
+                f"Expected service times that came about in one way, found {found}.",
+                hint="Measure, or predict, a baseline and its variants on the same device.", code="estimate.mixed",
             )  # fmt: skip
 
     # --- service times
@@ -215,6 +222,14 @@ class Load:
         return self.jobs[position] if self.jobs else None
 
     @cached_property
+    def job_energy_grades(self) -> tuple[Grade | None, ...]:
+        return tuple(_worst_of(job_energy_facts(self.job(at))) for at in range(len(self.services)))
+
+    @cached_property
+    def job_cost_grades(self) -> tuple[Grade | None, ...]:
+        return tuple(_worst_of(job_cost_facts(self.job(at))) for at in range(len(self.services)))
+
+    @cached_property
     def job_kwh(self) -> Floats:
         """(n, 3, 1) IT energy of each network's job; not-a-number where it is not known."""
         return np.array([_job_kwh(self.job(at)) for at in range(len(self.services))])[:, :, None]
@@ -252,7 +267,8 @@ class Load:
             (n, sides, pairs): every own end of the baseline with every own end of the network, the middles in the
             middle.
         """
-        pairs = monthly[:1, :, :, None] - monthly[:, :, None, :]
+        with np.errstate(invalid="ignore"):
+            pairs = monthly[:1, :, :, None] - monthly[:, :, None, :]
         return pairs.reshape(*monthly.shape[:2], -1)
 
     def for_all(self, band: Floats) -> Floats:
@@ -309,6 +325,10 @@ def _ends(factors: list[Factor]) -> Floats:
     if all(each == EXACT for each in factors):
         return np.ones((len(factors), 1))
     return np.array([(each.low, 1.0, each.high) for each in factors])
+
+
+def _worst_of(facts: tuple[InputFact, ...]) -> Grade | None:
+    return worst(each.grade for each in facts)
 
 
 def _job_kwh(job: JobRun | None) -> tuple[float, float, float]:

@@ -103,6 +103,11 @@ class ServiceTime(Frozen):
         )  # fmt: skip
 
     @property
+    def is_predicted(self) -> bool:
+        """Whether it was not measured on this device."""
+        return self.grade > Grade.MODELLED
+
+    @property
     def high_s(self) -> float:
         return self.mean_s * self.own.high * self.shared.high
 

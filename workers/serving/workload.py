@@ -102,7 +102,7 @@ class OnPremises(Frozen):
 
 
 class Currency(Frozen):
-    """What figures in dollars are shown in. There is no default rate."""
+    """What figures in dollars are shown in: a choice, dated and with an author. There is no default rate."""
 
     code: str = Field(pattern="^[A-Z]{3}$")
     per_usd: float = Field(gt=0)
@@ -112,7 +112,7 @@ class Currency(Frozen):
     def fact(self) -> InputFact:
         return InputFact(
             name="currency_per_usd", title=f"{self.code} per dollar", value=self.per_usd, low=self.per_usd,
-            high=self.per_usd, unit=f"{self.code}/$", grade=Grade.ASSUMED, author=self.author, as_of=self.as_of,
+            high=self.per_usd, unit=f"{self.code}/$", grade=None, author=self.author, as_of=self.as_of,
             source="typed in", ages="price",
         )  # fmt: skip
 
