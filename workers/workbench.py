@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 PROGRESS_SECONDS = 0.25
+PART_TOTAL = 1000
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,17 @@ class Workbench:
         if done >= total or now - self._last_sent >= PROGRESS_SECONDS:
             self._last_sent = now
             self.emit(Progress(step=self.step, done=done, total=total, text=text[:200]))
+
+    def part(self, begin: float, end: float) -> Workbench:
+        """The same bench for a piece of the step, whose progress fills the shares from ``begin`` to ``end``."""
+
+        def emit(event: Event) -> None:
+            if isinstance(event, Progress):
+                share = begin + (end - begin) * event.done / max(event.total, 1)
+                event = event.model_copy(update={"done": round(PART_TOTAL * share), "total": PART_TOTAL})
+            self.emit(event)
+
+        return replace(self, emit=emit)
 
     def log(self, text: str, level: str = "info") -> None:
         self.emit(Log(text=text[:2000], level=level, step=self.step))  # type: ignore[arg-type]

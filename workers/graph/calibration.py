@@ -54,7 +54,7 @@ class Observer:
         self.tensors = tensors
         self.bench = bench
         self.samples = samples
-        self.fixed_rows = _fixed_rows(proto)
+        self.fixed_rows = fixed_rows(proto)
         self.rows = self.fixed_rows or 1
 
     def seen(self) -> Iterator[tuple[int, dict[str, NDArray[np.float32]]]]:
@@ -161,7 +161,7 @@ def _choose(hist: quantization.Counts, low: float, high: float, method: Method, 
     return choose(hist, low=low, high=high)
 
 
-def _fixed_rows(proto: ModelProto) -> int | None:
+def fixed_rows(proto: ModelProto) -> int | None:
     """The batch size the network insists on, or nothing if its first axis is free."""
     for item in proto.graph.input:
         dims = item.type.tensor_type.shape.dim

@@ -311,6 +311,16 @@ def still_called(proto: ModelProto, names: Iterable[str]) -> list[str]:
     ]
 
 
+def relabelled(node: NodeProto, inputs: Iterable[str], outputs: Iterable[str]) -> NodeProto:
+    """The same operation on other values, called after the first of its outputs."""
+    fresh = NodeProto()
+    fresh.CopyFrom(node)
+    refill(fresh.input, inputs)
+    refill(fresh.output, outputs)
+    fresh.name = fresh.output[0]
+    return fresh
+
+
 def drop_nodes(graph: GraphProto, gone: Sequence[NodeProto]) -> None:
     """Remove these very nodes, not ones that look like them."""
     doomed = {id(node) for node in gone}

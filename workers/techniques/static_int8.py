@@ -36,6 +36,7 @@ class StaticInt8(Technique):
         family=Family.QUANTIZATION,
         needs=frozenset({Need.CALIBRATION}),
         source="Jacob et al. 2018, arXiv:1712.05877; ONNX QuantizeLinear and DequantizeLinear, per axis, opset 13",
+        version=2,
     )
     technique: Literal["static-int8"]
     calibration: Literal["min-max", "entropy", "percentile", "mse"] = Field(

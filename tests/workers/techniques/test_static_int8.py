@@ -115,6 +115,18 @@ def test_excluded_layers_keep_their_float_weights(cnn, bench):
     assert shapes_in_8_bits(quantized) == {(32, 32, 3, 3)}
 
 
+def test_a_layer_left_in_float_between_quantized_ones_is_not_rounded_by_the_runtime_either(cnn, bench, tmp_path):
+    quantized = StaticInt8(excluded=("body/conv",)).apply(cnn, bench).proto
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "fused.onnx")
+
+    ort.InferenceSession(quantized.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    kinds = [node.op_type for node in onnx.load(tmp_path / "fused.onnx").graph.node]
+    assert kinds.count("QLinearConv") == 1
+    assert kinds.count("Conv") + kinds.count("FusedConv") == 1
+
+
 def test_a_layer_merged_into_another_one_can_still_be_excluded(mlp, make_bench):
     bench = make_bench((64,))
 
