@@ -9,6 +9,7 @@ from compressionhub.jobs.gate import Gate, drop_points, headline, is_relative
 from compressionhub.jobs.models import Job, Step
 from compressionhub.jobs.states import StepState
 from compressionhub.ui import units
+from compressionhub.ui.templatetags.figures import is_share, metric_word
 from compressionhub.ui.words import VERDICTS
 from workers.errors import Frozen
 from workers.metric import metrics
@@ -67,15 +68,6 @@ def _row(step: Step, name: str, before: Interval | None) -> Row:
     )
 
 
-def is_share(name: str) -> bool:
-    """Whether a metric runs from 0 to 1 and is told in percent."""
-    return name not in metrics() or metrics()[name].about.unit == "share"
-
-
-def metric_title(name: str) -> str:
-    return metrics()[name].about.title if name in metrics() else name.replace("_", " ").capitalize()
-
-
 # --- charts
 
 
@@ -87,7 +79,7 @@ def checkpoint_option(rows: Sequence[Row], name: str, gate: Gate | None) -> dict
     values = [_round(row.value.value * scale) for row in judged if row.value]
     high = [_round(row.value.high * scale) for row in judged if row.value]
     line = {
-        "name": metric_title(name),
+        "name": metric_word(name),
         "type": "line",
         "data": values,
         "symbol": "circle",
@@ -276,7 +268,7 @@ def _said_of_metric(report: Report, gate: Gate | None) -> str:
     middle, worst = drop_points(name, change, baseline)
     _, best = drop_points(name, change.model_copy(update={"low": change.high, "high": change.low}), baseline)
     unit = "%" if is_relative(name) else "points"
-    title = metric_title(name)
+    title = metric_word(name)
     if not change.distinguishable:
         samples = units.count(report.result.metrics[name].n)
         return f"{title} {_signed(-middle)} {unit}, within noise ({samples} test samples)."
@@ -349,7 +341,7 @@ def _metric_tile(report: Report, gate: Gate | None) -> Tile:
     share = is_share(name)
     write = units.percent if share else (lambda value: units.significant(value))
     return Tile(
-        label=metric_title(name),
+        label=metric_word(name),
         value=write(after.value),
         note=f"baseline {write(before.value)}, {units.count(after.n)} test samples",
         metric=name,

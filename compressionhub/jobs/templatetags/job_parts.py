@@ -16,6 +16,7 @@ from compressionhub.jobs.models import Job, Step
 from compressionhub.ui import units
 from compressionhub.ui.range_bar import RangeBar
 from compressionhub.ui.templatetags import hub
+from compressionhub.ui.templatetags.figures import is_share, metric_word
 from workers.facts import Span
 
 register = template.Library()
@@ -29,8 +30,8 @@ def checkpoint_table(job: Job, steps: Sequence[Step]) -> dict[str, Any]:
     return {
         "rows": rows,
         "metric": name,
-        "title": shown.metric_title(name) if name else "Metric",
-        "share": shown.is_share(name),
+        "title": metric_word(name) if name else "Metric",
+        "share": is_share(name),
         "n": judged[0].value.n if judged and judged[0].value else None,
         "option": shown.checkpoint_option(rows, name, job.gate_value) if len(judged) > 1 else None,
         "label": "; ".join(f"{row.title} {_metric(row.value.value, name)}" for row in judged if row.value),
@@ -38,7 +39,7 @@ def checkpoint_table(job: Job, steps: Sequence[Step]) -> dict[str, Any]:
 
 
 def _metric(value: float, name: str) -> str:
-    return units.percent(value) if shown.is_share(name) else units.significant(value)
+    return units.percent(value) if is_share(name) else units.significant(value)
 
 
 @register.simple_tag
@@ -66,7 +67,7 @@ def result_tiles(job: Job) -> list[shown.Tile]:
 @register.simple_tag
 def tile_bar(tile: shown.Tile) -> SafeString | str:
     """The bar of a tile: the change in points around zero, the speed-up around one, or the size beside its baseline."""
-    if tile.change is not None and shown.is_share(tile.metric):
+    if tile.change is not None and is_share(tile.metric):
         return hub.component("range_bar", bar=_points_bar(tile))
     if tile.speedup is not None:
         value, low, high = tile.speedup

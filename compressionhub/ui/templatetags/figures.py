@@ -1,26 +1,19 @@
 """How measured figures are written: task metrics by name, changes in points, words of filters."""
 
-from typing import Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
 
 from django import template
 
-from compressionhub.ui import units
+from compressionhub.ui import markers, units
 from compressionhub.ui.words import VERDICTS
 from workers.metric import metrics
 from workers.report import Interval, MetricDelta
 
 register = template.Library()
 
-FAMILIES: Final = {
-    "quantization": "Quantization",
-    "pruning": "Pruning",
-    "distillation": "Distillation",
-    "lowrank": "Low-rank",
-    "sharing": "Weight sharing",
-    "search": "Architecture search",
-    "recovery": "Fine-tuning",
-    "combined": "Several families",
-}
+FAMILIES: Final[dict[str, str]] = {family.value: label for family, label in markers.LABELS.items()}
 
 
 def is_share(name: str) -> bool:
@@ -88,3 +81,75 @@ def facet_word(value: str, facet: str) -> str:
     if facet == "technique":
         return FAMILIES.get(value, value)
     return VERDICTS[value].text if facet == "verdict" and value in VERDICTS else value
+
+
+@register.filter("bytes")
+def bytes_filter(value: float | None) -> str:
+    return units.file_size(value)
+
+
+@register.filter
+def ms(value: float | None) -> str:
+    return units.milliseconds(value)
+
+
+@register.filter
+def percent(value: float | None, places: int = 2) -> str:
+    """A share from 0 to 1."""
+    return units.percent(value, places)
+
+
+@register.filter
+def points(value: float | None) -> str:
+    """A difference of shares."""
+    return units.points(value)
+
+
+@register.filter
+def times(value: float | None, places: int = 2) -> str:
+    return units.times(value, places)
+
+
+@register.filter
+def count(value: float | None) -> str:
+    return units.count(value)
+
+
+@register.filter
+def duration(value: float | None) -> str:
+    """Seconds."""
+    return units.duration(value)
+
+
+@register.filter
+def about(value: float | None) -> str:
+    """Seconds, rounded to what a person can use."""
+    return units.about(value)
+
+
+@register.filter
+def short_number(value: float | None, prefixes: str = "") -> str:
+    """``short_number:"si"`` writes G where people say billion."""
+    return units.short_number(value, si=prefixes == "si")
+
+
+@register.filter
+def clock(value: datetime | None) -> str:
+    return units.clock(value)
+
+
+@register.filter
+def day(value: datetime | None) -> str:
+    return units.day(value)
+
+
+@register.filter
+def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
+    """The value under a key, or None."""
+    return mapping.get(key) if mapping else None
+
+
+@register.filter
+def sentence(text: str) -> str:
+    """The text with one full stop at its end, whoever wrote it."""
+    return f"{text.strip().rstrip('.')}."

@@ -7,7 +7,6 @@ Each tag is a typed function: a misspelt argument fails when the page is read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -351,78 +350,3 @@ def _grouped(places: Iterable[navigation.Shown]) -> dict[str, list[navigation.Sh
     for place in places:
         groups.setdefault(place.group, []).append(place)
     return groups
-
-
-# --- filters
-
-
-@register.filter("bytes")
-def bytes_filter(value: float | None) -> str:
-    return units.file_size(value)
-
-
-@register.filter
-def ms(value: float | None) -> str:
-    return units.milliseconds(value)
-
-
-@register.filter
-def percent(value: float | None, places: int = 2) -> str:
-    """A share from 0 to 1."""
-    return units.percent(value, places)
-
-
-@register.filter
-def points(value: float | None) -> str:
-    """A difference of shares."""
-    return units.points(value)
-
-
-@register.filter
-def times(value: float | None, places: int = 2) -> str:
-    return units.times(value, places)
-
-
-@register.filter
-def count(value: float | None) -> str:
-    return units.count(value)
-
-
-@register.filter
-def duration(value: float | None) -> str:
-    """Seconds."""
-    return units.duration(value)
-
-
-@register.filter
-def about(value: float | None) -> str:
-    """Seconds, rounded to what a person can use."""
-    return units.about(value)
-
-
-@register.filter
-def short_number(value: float | None, prefixes: str = "") -> str:
-    """``short_number:"si"`` writes G where people say billion."""
-    return units.short_number(value, si=prefixes == "si")
-
-
-@register.filter
-def clock(value: datetime | None) -> str:
-    return units.clock(value)
-
-
-@register.filter
-def day(value: datetime | None) -> str:
-    return units.day(value)
-
-
-@register.filter
-def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
-    """The value under a key, or None."""
-    return mapping.get(key) if mapping else None
-
-
-@register.filter
-def sentence(text: str) -> str:
-    """The text with one full stop at its end, whoever wrote it."""
-    return f"{text.strip().rstrip('.')}."
