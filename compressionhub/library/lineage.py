@@ -15,7 +15,8 @@ from compressionhub.library.models import ModelVersion
 from compressionhub.ui.units import file_size
 
 Kind = Literal["baseline", "listed", "kept", "chosen"]
-NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y = 214, 62, 86, 14
+NODE_WIDTH, NODE_HEIGHT, GAP_X, GAP_Y = 256, 62, 86, 14
+PAGE_WIDTH = 1120  # a narrower tree is not stretched to the page
 MARK_INDENT = 28
 MOST_NODES = 40
 
@@ -70,8 +71,10 @@ class Tree:
 
     placed: list[Placed] = field(default_factory=list)
     curves: list[str] = field(default_factory=list)
-    width: int = NODE_WIDTH
+    width: int = PAGE_WIDTH
     height: int = NODE_HEIGHT
+    node_width: int = NODE_WIDTH
+    node_height: int = NODE_HEIGHT
     left_out: int = 0
 
     @property
@@ -91,7 +94,7 @@ def tree(version: ModelVersion, user: User) -> Tree:
         children.setdefault(node.parent if node.parent in known else "", []).append(node)
     drawn = Tree(left_out=max(0, len(found) - MOST_NODES))
     _place(drawn, _root(version), children, depth=0, top=0)
-    drawn.width = max(one.x for one in drawn.placed) + NODE_WIDTH + 2
+    drawn.width = max(PAGE_WIDTH, max(one.x for one in drawn.placed) + NODE_WIDTH + 2)
     drawn.height = max(one.y for one in drawn.placed) + NODE_HEIGHT + 2
     return drawn
 
