@@ -56,6 +56,7 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
         "accuracy": label.accuracy_bar(found.record),
         "may_withdraw": found.is_listed and may(request.user, Verb.PUBLISH, found.team),
         "may_download": may(request.user, Verb.DOWNLOAD, request.team),
+        "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
         "own": found.team_id == request.team.pk,
     }
     return render(request, "zoo/entry.html", context)

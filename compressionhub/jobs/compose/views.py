@@ -109,10 +109,16 @@ def _from_query(request: HubRequest) -> Draft:
     source = _one(Job.objects.visible_to(request.user).filter(team=request.team), asked.get("from"))
     if source is not None:
         return _from_job(source)
+    return drafts.edited(_fresh(request), f"add:{asked.get('technique', '')}", {})
+
+
+def _fresh(request: HubRequest) -> Draft:
+    """No steps yet; the model and data the address names, else the usual ones."""
+    asked = request.GET
     version = _one(_versions(request), asked.get("version")) or _versions(request).filter(parent=None).first()
-    dataset = _one(_datasets(request), asked.get("dataset")) or _usual_data(request, version)
-    found = Draft(version=version, dataset=dataset)
-    return drafts.edited(found, f"add:{asked.get('technique', '')}", {})
+    return Draft(
+        version=version, dataset=_one(_datasets(request), asked.get("dataset")) or _usual_data(request, version)
+    )
 
 
 def _from_job(job: Job) -> Draft:
@@ -130,6 +136,8 @@ def _from_job(job: Job) -> Draft:
 
 def _from_form(request: HubRequest) -> Draft:
     sent = request.POST
+    if "version" not in sent:  # a recipe sent from another page: the inputs are still to be chosen
+        return _fresh(request)
     return drafts.read(
         sent.dict(), sent.getlist("step"),
         version=_one(_versions(request), sent.get("version")), dataset=_one(_datasets(request), sent.get("dataset")),

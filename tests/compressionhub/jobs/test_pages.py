@@ -264,3 +264,10 @@ def test_another_teams_model_cannot_be_chosen(client, charlie, confirmed, datase
     draft = client.post(NEW, form(confirmed, dataset, PRUNE)).context["draft"]
 
     assert (draft.version, draft.dataset) == (None, None)
+
+
+def test_a_recipe_sent_from_another_page_meets_the_usual_model_and_data(bob_in, confirmed, dataset):
+    draft = bob_in.post(NEW, {"do": "load", "recipe_text": "steps: [{technique: tidy}]"}).context["draft"]
+
+    assert [step.kind.slug() for step in draft.steps] == ["tidy"]
+    assert (draft.version, draft.dataset) == (confirmed, dataset)
