@@ -57,7 +57,7 @@ class Battery(Estimate):
         Raises:
             YoursToFix: if nothing draws any power.
         """
-        if min(use.base_w.low, use.before_j.low + use.base_w.low) <= 0:
+        if use.base_w.low <= 0:
             raise YoursToFix(
                 "Expected a device that draws power without the network, found 0 W.",
                 hint="Type in the watts of the device with the feature off.", code="estimate.base-power",
@@ -127,17 +127,18 @@ def _sentence(before: Amount, after: Amount, gain: Amount) -> str:
 def keyword_spotting() -> BatteryUse:
     """The worked example: one inference a second on a microcontroller with a coin cell."""
 
-    def exact(name: str, title: str, value: float, unit: str, grade: Grade, source: str) -> InputFact:
+    def exact(name: str, title: str, value: float, unit: str, grade: Grade | None, source: str) -> InputFact:
         return InputFact(
-            name=name, title=title, value=value, low=value, high=value, unit=unit, grade=grade, source=source
-        )
+            name=name, title=title, value=value, low=value, high=value, unit=unit, grade=grade, source=source,
+            author="" if grade else "worked example",
+        )  # fmt: skip
 
     energy = exact("before_j", "Energy of an inference", 664e-6, "J", Grade.TABLE, "MLPerf Tiny, STM32U575")
     return BatteryUse(
         capacity_wh=exact("capacity_wh", "Battery", 0.675, "Wh", Grade.ASSUMED, "CR2032: 225 mAh at 3 V"),
         usable=exact("usable", "Usable share", 0.8, "share", Grade.ASSUMED, "age and cut-off"),
         base_w=exact("base_w", "Watts without the network", 0.5e-3, "W", Grade.ASSUMED, "example value"),
-        rate_per_s=exact("rate_per_s", "Inferences a second", 1, "1/s", Grade.ASSUMED, "example value"),
+        rate_per_s=exact("rate_per_s", "Inferences a second", 1, "1/s", None, "example value"),
         before_j=energy,
         after_j=exact("after_j", "Energy of an inference, after", 332e-6, "J", Grade.ASSUMED, "half, for example"),
     )

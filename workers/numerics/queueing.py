@@ -46,7 +46,7 @@ def tail_wait(workers: int, load: ArrayLike) -> Floats:
     offered = np.asarray(load, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         wait = np.maximum(0.0, np.log(erlang_c(workers, offered) / TAIL)) / (workers - offered)
-    return np.where(offered < workers, wait, np.inf)
+    return np.where(offered >= workers, np.inf, wait)
 
 
 def p95_response(*, rate: ArrayLike, mean_s: ArrayLike, p95_s: ArrayLike, cs2: ArrayLike, workers: int) -> Floats:
