@@ -17,6 +17,7 @@ from workers.report import Checkpoint, Environment, Interval, Measured, Report
 STREAM = "hub:events"
 GROUP = "relay"
 BEAT_SECONDS = 10
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def stop_job_key(job: str, attempt: int) -> str:
@@ -156,18 +157,18 @@ class FileHashed(Frozen):
 
     type: Literal["file_hashed"] = "file_hashed"
     which: Literal["model", "data"]
-    sha256: str
-    size_bytes: int
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
 
 
 class ArtifactStored(Frozen):
     """Written by the worker after it hashed and stored the file. ``name`` is its name inside a bundle."""
 
     type: Literal["artifact_stored"] = "artifact_stored"
-    name: str
-    key: str
-    sha256: str
-    size_bytes: int
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    key: str = Field(max_length=200)
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
 
 
 class Finished(Frozen):
@@ -223,6 +224,15 @@ CHILD_MAY_SAY = frozenset(
         "failed",
     }
 )
+SAID_ONLY_BY = {
+    "model_inspected": "inspect",
+    "dataset_inspected": "inspect",
+    "tried": "try",
+    "baseline_measured": "compress",
+    "judged": "judge",
+    "evaluated": "evaluate",
+}
+"""What only a child of one kind may say: the process that made an artifact does not judge it."""
 
 
 class Envelope(Frozen):

@@ -4,8 +4,9 @@ The child fills its folder and nothing else. Keys, hashes, the store and the cac
 """
 
 import hashlib
-import json
+import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,18 @@ from typing import Literal, Protocol
 
 from workers import bundle
 from workers.alone import Alone
+from workers.contract import Contract
 from workers.errors import EngineError, OursToFix, Problem
-from workers.events import ArtifactStored, Event, FileHashed, Finished, Judged, Resources, StepFinished
+from workers.events import (
+    SAID_ONLY_BY,
+    ArtifactStored,
+    Event,
+    FileHashed,
+    Finished,
+    Judged,
+    Resources,
+    StepFinished,
+)
 from workers.report import Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys
@@ -24,6 +35,9 @@ from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, O
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
 RESOURCES_SECONDS = 2.0
+# A network is one file, or a few where its weights lie beside it.
+MOST_FILES = 20
+A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Store(Protocol):
@@ -77,7 +91,7 @@ class Foreman:
         try:
             return Run(self, ticket, folder, emit, should_stop).finish()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
 
 
 @dataclass
@@ -212,14 +226,25 @@ class Run:
             )
 
     def _event(self, event: Event, order: Order) -> None:
-        """Pass an event on. A finished step counts only once it lies in the cache."""
+        """Pass an event on. A finished step counts only once it lies in the cache.
+
+        Raises:
+            OursToFix: if a child of this kind has no business saying it.
+        """
+        if SAID_ONLY_BY.get(event.type, order.kind) != order.kind:
+            raise OursToFix(
+                f"Expected a process that does {order.kind} to keep to that, found it saying {event.type}.",
+                hint="Look at the model: reading it has changed what the process does.",
+                code="child.out-of-turn",
+            )
         if isinstance(event, Judged):
             self.report = event.report
         if (
             isinstance(event, StepFinished)
+            and order.kind == "compress"
             and event.checkpoint is not None
             and event.step not in order.cached
-            and event.step < len(self.keys)
+            and 0 <= event.step < len(self.keys)
         ):
             self.foreman.cache.put(self.keys[event.step], self.work / "steps" / str(event.step))
         self.emit(event)
@@ -242,17 +267,23 @@ class Run:
         return Finished(outcome=how[self.stopped], problem=problem, peak_memory_bytes=self.peak_memory_bytes)  # type: ignore[arg-type]
 
     def _keep(self, report: Report, order: Order) -> None:
-        """Hash and store the artifact with what makes it run elsewhere."""
+        """Hash and store the artifact with what makes it run elsewhere.
+
+        What is written here goes into a folder no child ever saw: in its own, a link may wait under any name.
+        """
         steps = self.work / "steps" / str(len(self.keys) - 1)
-        out = self.work / "out"
-        (out / "report.json").write_text(report.model_dump_json(indent=1))
-        files = {path.name: path for path in sorted(steps.glob(f"{MODEL_FILE}*"))}
-        files |= {"report.json": out / "report.json", SAMPLE_FILE: out / SAMPLE_FILE}
+        beside = sorted(steps.glob(f"{MODEL_FILE}?*"))[:MOST_FILES]
+        made = [steps / MODEL_FILE, *beside, self.work / "out" / SAMPLE_FILE]
+        for path in made:
+            _see_it_is_the_childs_own(path, self.work)
+        files = {path.name: path for path in made}
+        out = self.folder / "kept"
+        out.mkdir()
+        files["report.json"] = out / "report.json"
+        files["report.json"].write_text(report.model_dump_json(indent=1))
         if self.ticket.recipe is not None:
             files["recipe.yaml"] = out / "recipe.yaml"
             files["recipe.yaml"].write_text(self.ticket.recipe.as_yaml())
-        for path in files.values():
-            _see_it_is_the_childs_own(path, self.work)
         blobs = [self.foreman.store.keep(path, name=name) for name, path in files.items()]
         files["manifest.json"] = bundle.write_manifest(
             out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract()
@@ -266,19 +297,29 @@ class Run:
         """The contract of the ticket, or the one the child guessed and wrote down."""
         if self.ticket.contract is not None:
             return self.ticket.contract.model_dump(mode="json")
-        return dict(json.loads((self.work / "out" / CONTRACT_FILE).read_text()))
+        path = self.work / "out" / CONTRACT_FILE
+        _see_it_is_the_childs_own(path, self.work)
+        return Contract.model_validate_json(path.read_text()).model_dump(mode="json")
+
+
+def remove(folder: Path) -> None:
+    """Remove what a job left, also folders nested deeper than Python's own remover can follow."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
 
 
 def _see_it_is_the_childs_own(path: Path, work: Path) -> None:
     """A link out of the folder would make the parent store what the child may not read.
 
     Raises:
-        OursToFix: if the path leads anywhere else, or to no plain file.
+        OursToFix: if the path leads anywhere else, to no plain file, or has a name no bundle can hold.
     """
     expected = work.resolve() / path.relative_to(work)
-    if path.resolve() != expected or not path.is_file():
+    if path.resolve() != expected or not path.is_file() or not A_NAME.fullmatch(path.name):
         raise OursToFix(
-            f"Expected {path.name} to be a plain file of the job's own, found a link or nothing.",
+            f"Expected {path.name[:60]!r} to be a plain file of the job's own, found a link or nothing.",
             hint="Run the job again; if it stays, report the model.",
             code="artifact.not-a-file",
         )

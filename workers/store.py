@@ -127,11 +127,16 @@ class FolderStore:
             path.unlink(missing_ok=True)
 
     def _settle(self, partial: Path, digest: str, name: str) -> Blob:
-        key = f"sha256/{digest[:2]}/{digest}"
+        key = content_key(digest)
         size = partial.stat().st_size
         if not self.exists(key):
             _settle_file(partial, self.path(key))
         return Blob(key=key, name=name, sha256=digest, size_bytes=size)
+
+
+def content_key(sha256: str) -> str:
+    """The key of a file whose bytes have this hash."""
+    return f"sha256/{sha256[:2]}/{sha256}"
 
 
 def safe_name(name: str) -> str:

@@ -16,6 +16,9 @@ ALONE_OVER = b'{"control":"together"}'
 GO = b"go\n"
 
 LONGEST_LINE_BYTES = 8 << 20
+# Facts of a network of a thousand layers take megabytes; everything else a child says fits on a page.
+MAY_BE_LONG = frozenset({"model_inspected", "dataset_inspected", "tried", "judged", "evaluated"})
+SHORT_LINE_BYTES = 64 << 10
 MOST_BYTES = 256 << 20
 LINES_AT_ONCE = 2000
 LINES_A_SECOND = 200.0
@@ -127,6 +130,8 @@ def read(line: bytes) -> Event | AloneWanted | AloneOver:
         raise Garbled(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}") from None
     if event.type not in CHILD_MAY_SAY:
         raise Garbled(f"{event.type} is not a child's to say")
+    if len(line) > SHORT_LINE_BYTES and event.type not in MAY_BE_LONG:
+        raise Garbled(f"{event.type} of {len(line)} bytes, at most {SHORT_LINE_BYTES} expected")
     return event
 
 

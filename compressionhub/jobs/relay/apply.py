@@ -14,11 +14,12 @@ from compressionhub.jobs.models import Job, Stage, Step
 from compressionhub.jobs.relay import endings
 from compressionhub.jobs.relay.batch import Batch
 from compressionhub.jobs.relay.outlook import estimate
-from compressionhub.jobs.states import State, StepState
+from compressionhub.jobs.states import Kind, State, StepState
 from workers import events
 from workers.errors import Problem
 from workers.events import Beat, Envelope
 from workers.report import Checkpoint, Measured
+from workers.store import content_key
 
 
 class Refused(Exception):
@@ -203,11 +204,18 @@ def _found(change: Change) -> None:
 
 
 def _file_hashed(change: Change) -> None:
+    """Take the hash of a file the job was given, and of no other."""
+    item = change.job.model_version if change.event.which == "model" else change.job.dataset
+    if item is None or item.size_bytes != change.event.size_bytes:
+        raise ValueError(f"expected the hash of a file the job was given, found one of {change.event.size_bytes} bytes")
     change.job.hashes = {**change.job.hashes, change.event.which: change.event.sha256}
 
 
 def _artifact_stored(change: Change) -> None:
+    """Take a file by its content: a key that says anything else could be that of somebody's upload."""
     event = change.event
+    if change.job.kind != Kind.COMPRESS or event.key != content_key(event.sha256):
+        raise ValueError(f"expected a file of a recipe under the key of its content, found {event.key[:80]!r}")
     change.batch.keep_artifact(
         change.job,
         name=event.name,
@@ -251,6 +259,7 @@ HANDLERS: dict[type, Callable[[Change], None]] = {
     events.DatasetInspected: _found,
     events.Tried: _found,
     events.Judged: _judged,
+    events.Evaluated: _nothing_more,
     events.FileHashed: _file_hashed,
     events.ArtifactStored: _artifact_stored,
     events.Finished: _finished,

@@ -190,7 +190,8 @@ def story() -> list[Any]:
         )
     told.append(events.Resources(cpu_percent=90.0, memory_bytes=10, peak_memory_bytes=20))
     told.append(events.Judged(report=report()))
-    told.append(events.ArtifactStored(name="model.onnx", key="sha/1", sha256="c" * 64, size_bytes=360_000))
+    kept = {"key": f"sha256/cc/{'c' * 64}", "sha256": "c" * 64, "size_bytes": 360_000}
+    told.append(events.ArtifactStored(name="model.onnx", **kept))
     return told
 
 

@@ -1,10 +1,12 @@
 """What a worker that has gone bad may put into the stream: the relay goes on, and others' jobs with it."""
 
 import json
+from typing import get_args
 
 import pytest
 
 from compressionhub.fleet.models import Node, SetAsideEvent
+from compressionhub.jobs.relay.apply import HANDLERS
 from tests.compressionhub.jobs.conftest import relay_all
 from workers import events
 from workers.events import STREAM
@@ -53,3 +55,47 @@ def test_a_name_that_no_column_holds_is_cut(relay, worker, job):
     refused = SetAsideEvent.objects.filter(type="log").get()
     assert refused.node == "another"
     assert all(len(item.node) <= 120 and "\0" not in item.node for item in SetAsideEvent.objects.all())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"incoming/{'0' * 8}-0000-4000-8000-{'0' * 12}",
+        f"sha256/dd/{'d' * 64}",
+        f"sha256/cc/{'c' * 64}/../../../incoming/x",
+        "../../../etc/passwd",
+        "",
+    ],
+)
+def test_an_artifact_cannot_name_a_blob_by_anything_but_its_own_content(relay, worker, job, key):
+    worker.say(job, events.Started(node="node-a", threads=1))
+    worker.say(job, events.ArtifactStored(name="model.onnx", key=key, sha256="c" * 64, size_bytes=1))
+
+    relay_all(relay)
+
+    job.refresh_from_db()
+    assert not job.artifacts.exists()
+    assert (job.state, job.problem["code"]) == ("failed", "job.event-set-aside")
+
+
+def test_a_hash_is_taken_only_of_a_file_of_the_size_that_the_job_was_given(relay, worker, job):
+    worker.say(job, events.Started(node="node-a", threads=1))
+    worker.say(job, events.FileHashed(which="model", sha256="e" * 64, size_bytes=job.model_version.size_bytes + 1))
+
+    relay_all(relay)
+
+    job.refresh_from_db()
+    assert job.hashes == {}
+    assert job.state == "failed"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\r\nSet-Cookie: x", "", ".hidden", "x" * 101, 'a"; filename="b'])
+def test_the_name_of_an_artifact_is_a_plain_file_name(name):
+    with pytest.raises(ValueError):
+        events.ArtifactStored(name=name, key="k", sha256="c" * 64, size_bytes=1)
+
+
+def test_every_event_of_the_union_has_a_handler():
+    kinds = set(get_args(get_args(events.Event)[0]))
+
+    assert kinds == set(HANDLERS)

@@ -41,7 +41,7 @@ def test_a_job_that_goes_well_ends_with_its_rows(relay, worker, job):
     assert [step.state for step in job.steps.all()] == ["done", "done", "done"]
     assert job.report_value.verdict.word == "faster"
     assert job.gate_result.passed
-    assert Artifact.objects.get(job=job).key == "sha/1"
+    assert Artifact.objects.get(job=job).key == f"sha256/cc/{'c' * 64}"
     assert job.baseline_value.metrics["accuracy"].value == 0.98
     assert job.peak_memory_bytes == 30
     assert job.started_at <= job.finished_at
