@@ -2,8 +2,9 @@
 FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 HUB_STORE=/store
-# The CPU build of torch; the plain Linux x86-64 wheel brings the CUDA libraries.
-ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+# Give the index of CPU builds that PyTorch's installation page names; the plain Linux x86-64 wheel brings CUDA along.
+ARG TORCH_INDEX=""
+ENV PIP_EXTRA_INDEX_URL=$TORCH_INDEX
 WORKDIR /engine
 
 COPY workers/requirements.txt workers/requirements-core.txt workers/
