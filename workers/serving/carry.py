@@ -8,6 +8,7 @@ from workers.device import DeviceProfile
 from workers.errors import Frozen
 from workers.estimate import NotKnown
 from workers.report import Ratio
+from workers.serving.machine import Machine
 from workers.serving.service import Factor, ServiceTime
 
 INT8_ON_CPUS = Ratio(low=0.56, value=1.09, high=1.53)
@@ -52,6 +53,35 @@ def carried(
         else each.service.predicted_on(there.key, ratio, source=source, workers=workers)
         for each in networks
     )
+
+
+def on_machine(
+    networks: Sequence[Network], *, here: DeviceProfile, machine: Machine, there: DeviceProfile | None = None,
+    ratio: Ratio | None = None,
+) -> tuple[ServiceTime, ...]:  # fmt: skip
+    """Service times on a machine type, the baseline first.
+
+    Measured on the machine's own profile they stand as they are. Measured on its processor in another size they
+    are taken over, class C. Elsewhere they are carried over by a prediction.
+
+    Args:
+        here: the profile the measuring node declares.
+        there: the machine's profile, for a prediction, with its ``ratio``.
+
+    Raises:
+        NotKnown: if there is neither a measurement nor a prediction.
+    """
+    if here.key and here.key == machine.profile:
+        return tuple(each.service for each in networks)
+    if here.key and here.key == machine.processor_profile:
+        note = f"taken over unchanged from {here.key}, the same processor in another size"
+        same = Ratio(value=1, low=1, high=1)
+        workers, device = machine.workers, machine.name
+        return tuple(each.service.predicted_on(device, same, source=note, workers=workers) for each in networks)
+    if there is None or ratio is None:
+        raise NotKnown(f"Nothing is measured on {machine.name} and no prediction fits it. Measure it there or upload "
+                       f"a latency file.")  # fmt: skip
+    return carried(networks, here=here, there=there, workers=machine.workers, ratio=ratio)
 
 
 def _from_the_distribution(measured: ServiceTime, baseline: ServiceTime, there: DeviceProfile) -> ServiceTime:

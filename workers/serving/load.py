@@ -200,7 +200,16 @@ class Load:
 
     def energy_facts(self) -> tuple[InputFact, ...]:
         facts = self.machine.power_facts()
+        if self.workload.billing == "serverless":
+            facts = (*facts, self._stand_in())
         return (*self.workload.sizing(), self.workers_fact(), *facts, self.machine.need("pue"))
+
+    def _stand_in(self) -> InputFact:
+        """Nobody publishes what functions draw."""
+        return InputFact(
+            name="function_machine", title=f"Functions taken to draw what {self.machine.name} would", value=1, low=1,
+            high=1, unit="ratio", grade=Grade.ASSUMED, source="no provider publishes the power of its functions",
+        )  # fmt: skip
 
     def use_facts(self) -> tuple[InputFact, ...]:
         return (*self.energy_facts(), self.machine.need("grid_g_per_kwh"))

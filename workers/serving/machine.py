@@ -13,12 +13,17 @@ from workers.serving.workload import HOURS, HOURS_A_YEAR, TITLES, OnPremises, Ov
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine type in a place. What is missing raises ``NotKnown`` with the reason when it is asked for."""
+    """A machine type in a place. What is missing raises ``NotKnown`` with the reason when it is asked for.
+
+    ``profile`` is the device profile that is this very machine, ``processor_profile`` one with its processor in
+    another size; both are empty where there is none.
+    """
 
     name: str
     workers: int
     memory_gb: float
     profile: str
+    processor_profile: str
     power: CloudPower | OwnedPower
     on_premises: OnPremises | None = None
     known: dict[str, InputFact] = field(default_factory=dict)
@@ -71,9 +76,9 @@ def _rented(workload: Workload, tables: Tables, name: str) -> Machine:
     found.take("embodied_kg_per_month", _embodied(row, cpu, gpu), "")
     _rates(found, tables, provider, workload.region)
     workers = workload.workers_per_instance or (row.gpus if gpu else row.vcpu)
-    profile = (gpu.profile if gpu else cpu.profile) or row.instance
+    processor = (gpu.profile if gpu else cpu.profile) or ""
     power = CloudPower(row.vcpu, row.memory_gb, cpu, gpu, row.gpus)
-    return Machine(name, workers, row.memory_gb, profile, power, None, found.known, found.missing)
+    return Machine(name, workers, row.memory_gb, row.profile or "", processor, power, None, found.known, found.missing)
 
 
 def _owned(workload: Workload, owned: OnPremises, tables: Tables) -> Machine:
@@ -86,7 +91,17 @@ def _owned(workload: Workload, owned: OnPremises, tables: Tables) -> Machine:
     found.take("embodied_kg_per_month", _owned_embodied(workload, owned), "What the machine took to make is not known.")
     _rates(found, tables, "", "")
     power = OwnedPower(owned, workload.author)
-    return Machine(owned.title, owned.workers, owned.memory_gb, owned.device, power, owned, found.known, found.missing)
+    return Machine(
+        owned.title,
+        owned.workers,
+        owned.memory_gb,
+        owned.device,
+        owned.device,
+        power,
+        owned,
+        found.known,
+        found.missing,
+    )
 
 
 class _Found:

@@ -112,6 +112,8 @@ class Gpu(TableRow):
 
 
 class Instance(TableRow):
+    """``profile``: the device profile that is this very instance; its processor's may be another size's."""
+
     provider: str
     instance: str
     vcpu: int = Field(gt=0)
@@ -119,6 +121,7 @@ class Instance(TableRow):
     cpu: str
     gpu: str | None = None
     gpus: int = 0
+    profile: str | None = None
 
 
 class Pue(TableRow):

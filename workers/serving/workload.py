@@ -38,6 +38,13 @@ TITLES: dict[OverrideName, tuple[str, str]] = {
 }
 
 
+AGES: dict[OverrideName, Literal["price", "grid"]] = {
+    "price_usd_per_hour": "price", "usd_per_kwh": "price", "storage_usd_per_gb_month": "price",
+    "transfer_usd_per_gb": "price", "serverless_usd_per_gb_s": "price", "serverless_usd_per_request": "price",
+    "grid_g_per_kwh": "grid", "market_g_per_kwh": "grid",
+}  # fmt: skip
+
+
 class Override(Frozen):
     """A figure somebody typed in, in place of a table's or where there is no table.
 
@@ -66,7 +73,7 @@ class Override(Frozen):
             name=self.name, title=title, value=self.value, low=self.value if self.low is None else self.low,
             high=self.value if self.high is None else self.high, unit=unit, author=self.author, as_of=self.as_of,
             grade=Grade.TABLE if self.source else Grade.ASSUMED, source=self.source or "typed in",
-            ages="price" if self.name == "price_usd_per_hour" and self.as_of else "no",
+            ages=AGES.get(self.name, "no") if self.as_of else "no",
         )  # fmt: skip
 
 

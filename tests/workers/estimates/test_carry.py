@@ -5,8 +5,10 @@ import pytest
 from workers.device import DeviceProfile
 from workers.estimate import Grade, NotKnown
 from workers.report import Ratio
-from workers.serving.carry import Network, carried
+from workers.serving.carry import Network, carried, on_machine
 from workers.serving.figures import figures
+from workers.serving.machine import Machine, machine
+from workers.serving.tables import tables
 from workers.serving.worked_example import FP32, INT8, workload
 
 VNNI = DeviceProfile(key="c6i", title="c6i", arch="x86_64", isa=("avx2", "avx512_vnni"))
@@ -43,6 +45,40 @@ def test_int8_on_a_cpu_without_its_instructions_may_be_slower_than_float():
     assert after.mean_s * after.own.low == pytest.approx(before.mean_s / 1.53)
     share = figures(workload(instance="c6a.xlarge", sla_p95_ms=None, predictions_per_month=1e10), before, [after])
     assert share.relative_saving_amount("cost-autoscaled", 1).low < 0
+
+
+def machine_of(instance: str) -> Machine:
+    return machine(workload(instance=instance), tables())
+
+
+def test_a_machine_that_is_the_profile_takes_the_measurement_as_it_is():
+    here = DeviceProfile(key="c6i-xlarge-1t", title="c6i.xlarge")
+
+    assert on_machine(PAIR, here=here, machine=machine_of("c6i.xlarge")) == (FP32, INT8)
+
+
+def test_another_size_of_the_same_processor_takes_it_over_as_class_c():
+    here = DeviceProfile(key="c6i-xlarge-1t", title="c6i.xlarge")
+
+    before, after = on_machine(PAIR, here=here, machine=machine_of("c6i.4xlarge"))
+
+    assert (before.mean_s, after.mean_s) == (FP32.mean_s, INT8.mean_s)
+    assert before.grade is Grade.TABLE and before.workers == 16
+    assert "same processor in another size" in before.source
+
+
+def test_another_processor_takes_a_prediction_or_nothing():
+    here, target = DeviceProfile(key="c6i-xlarge-1t", title="c6i.xlarge", arch="x86_64"), machine_of("c7g.xlarge")
+
+    with pytest.raises(NotKnown, match="Nothing is measured on c7g"):
+        on_machine(PAIR, here=here, machine=target)
+    there = DeviceProfile(key="c7g-xlarge-1t", title="c7g.xlarge", arch="aarch64")
+    assert on_machine(PAIR, here=here, machine=target, there=there, ratio=SLOWER)[0].mean_s == pytest.approx(0.06)
+
+
+def test_a_machine_without_a_profile_is_never_taken_for_another_without():
+    with pytest.raises(NotKnown):
+        on_machine(PAIR, here=DeviceProfile(key="", title="undeclared"), machine=machine_of("c8g.xlarge"))
 
 
 def test_int8_on_an_npu_takes_the_npus_distribution():
