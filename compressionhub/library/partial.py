@@ -20,7 +20,7 @@ from uuid import UUID
 from compressionhub.errors import HubError, Invalid, WrongState
 from compressionhub.library.store import arriving
 
-PIECE_BYTES = 8 << 20
+PIECE_BYTES = 2 << 20  # two of them are in memory per sender: one being written, one arriving
 ORPHAN_SECONDS = 24 * 3600
 
 
