@@ -52,14 +52,14 @@ def walk(page: Page, site: Site) -> Iterator[str]:
 
 
 def faults(page: Page) -> list[str]:
-    """What axe-core calls serious or critical. It is put in past the policy, which would rightly stop it."""
+    """What axe-core calls moderate or worse. It is put in past the policy, which would rightly stop it."""
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": AXE.read_text()})
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
     return [
         f"{one['id']}: {[node['target'][0] for node in one['nodes']][:3]}"
         for one in found
-        if one["impact"] in ("serious", "critical")
+        if one["impact"] in ("moderate", "serious", "critical")
     ]
 
 

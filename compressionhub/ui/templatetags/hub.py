@@ -280,9 +280,13 @@ def card(
 
 
 @register.simple_block_tag
-def empty(content: str, *, icon: str, title: str, text: str = "", note: str = "", boxed: bool = True) -> SafeString:
-    """Nothing here yet: what it is good for, and one action inside the block."""
-    return component("empty", actions=content, icon=icon, title=title, text=text, note=note, boxed=boxed)
+def empty(
+    content: str, *, icon: str, title: str, text: str = "", note: str = "", boxed: bool = True, heading: int = 2,
+) -> SafeString:  # fmt: skip
+    """Nothing here yet: what it is good for, and one action inside the block. ``heading`` is 1 for a whole page."""
+    return component(
+        "empty", actions=content, icon=icon, title=title, text=text, note=note, boxed=boxed, heading=heading
+    )
 
 
 @register.simple_block_tag
