@@ -138,12 +138,16 @@ class Figures:
         facts = self._facts(view, kind, position)
         value, low, high = (float(each[position]) for each in (column.value, column.low, column.high))
         if np.isnan(value):
-            at = 0 if view != "plain" and np.isnan(self.column(slug).value[0]) else position
-            reason = kind.why_not(self.load, at)
+            reason = self._why_not(view, kind, position)
             return Amount.unknown(column.unit, reason, method=_method(view, kind), inputs=facts)
         made = Amount.of(value, low, high, column.unit, method=_method(view, kind), inputs=facts)
         open_ended = made.is_known and (made.low is None or made.high is None) and slug not in _COMPARISONS
         return made.model_copy(update={"reason": AT_THE_HIGH_END}) if open_ended else made
+
+    def _why_not(self, view: str, kind: type[ServingEstimate], position: int) -> str:
+        if view != "plain" and position and np.isnan(self.column(kind.slug()).value[0]):
+            return f"Baseline: {kind.why_not(self.load, 0)}"
+        return kind.why_not(self.load, position)
 
     def _facts(self, view: str, kind: type[ServingEstimate], position: int) -> tuple[InputFact, ...]:
         shared = self._counting(view, kind, kind.inputs(self.load))

@@ -267,7 +267,7 @@ class Load:
             _ = job.usd() if money else job.kwh()
         except NotKnown as missing:
             return missing.reason
-        return self.why_not(position)
+        return self.why_no_pair(position)
 
     def saved(self, monthly: Floats) -> Floats:
         """The baseline's figure minus each network's, side by side: the same watts, prices and factors stand in both.
@@ -300,6 +300,13 @@ class Load:
         first = self.service_facts[0]
         before = first.model_copy(update={"name": f"baseline_{first.name}", "title": f"{first.title}, baseline"})
         return before, self.service_facts[position]
+
+    def why_no_pair(self, position: int) -> str:
+        """Why a network cannot be compared with the baseline: because of the one of them that misses the limit."""
+        limit = self.workload.sla_p95_s
+        if position and limit is not None and self.services[0].p95_s >= limit:
+            return f"Baseline: {self.why_not(0)}"
+        return self.why_not(position)
 
     def why_not(self, position: int) -> str:
         """Why a network cannot keep the limit, as a sentence."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -203,8 +204,8 @@ def rows(text: str, kind: type[Row]) -> list[Row]:
         YoursToFix: with the line and the column at fault.
     """
     found: list[Row] = []
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    for row in reader:
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), strict=True)
+    for row in _lines(reader, kind):
         if len(found) >= MOST_ROWS:
             raise _refusal(kind, reader.line_num, f"more than {MOST_ROWS} rows")
         if None in row:
@@ -218,6 +219,13 @@ def rows(text: str, kind: type[Row]) -> list[Row]:
     if not found:
         raise _refusal(kind, 1, "no rows")
     return found
+
+
+def _lines(reader: csv.DictReader[str], kind: type[TableRow]) -> Iterator[dict[str | Any, str | Any]]:
+    try:
+        yield from reader
+    except csv.Error as fault:
+        raise _refusal(kind, reader.line_num, str(fault)) from None
 
 
 def _refusal(kind: type[TableRow], line: int, found: str) -> YoursToFix:

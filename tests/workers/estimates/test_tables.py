@@ -100,6 +100,8 @@ def test_a_grid_table_without_a_regions_zone_gives_no_factor_rather_than_another
         (HEADER + "aws,us-east-1,x,1,on-demand,2026-01-01,,l\n", "line 2: source"),
         (HEADER + "aws,us-east-1,x,1,on-demand,2026-01-01,s,l,more\n", "more columns"),
         (HEADER + 2 * "aws,us-east-1,x,1,on-demand,2026-01-01,s,l\n", "1 doubled"),
+        (HEADER + 'aws,"us-east-1', "unexpected end of data"),
+        (HEADER + "aws,us-east-1," + "x" * 200_000 + ",1,on-demand,2026-01-01,s,l\n", "field larger than field limit"),
         ("nonsense", "no rows"),
     ],
 )
