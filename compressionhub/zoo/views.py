@@ -27,6 +27,7 @@ def home(request: HubRequest) -> HttpResponse:
         {
             "overview": overview(request.team, request.user),
             "may_publish": may(request.user, Verb.PUBLISH, request.team),
+            "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
         },
     )
 
@@ -35,7 +36,11 @@ def home(request: HubRequest) -> HttpResponse:
 def catalogue(request: HubRequest) -> HttpResponse:
     entries = list(Entry.objects.visible_to(request.user).listed().select_related("team"))
     found = browse(entries, request.GET)
-    context = {"found": found, "orders": [(key, says) for key, (says, _) in ORDERS.items()]}
+    context = {
+        "found": found,
+        "orders": [(key, says) for key, (says, _) in ORDERS.items()],
+        "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
+    }
     if found.found:
         context |= {
             "chart": charts.trade_offs(found.matching, found.front),

@@ -114,3 +114,13 @@ def test_publishing_through_the_page_leads_to_the_entry(adam, finished, client):
 
     assert "digits-cnn-static-int8" in form
     assert "mine" in answer.content.decode()
+
+
+def test_nobody_is_led_to_a_page_that_is_closed_to_them(client, vera, bob, version):
+    client.force_login(vera)
+    seen_by_viewer = client.get("/").content.decode() + client.get("/zoo/").content.decode()
+    client.force_login(bob)
+    seen_by_engineer = client.get("/").content.decode()
+
+    assert "/jobs/new/" not in seen_by_viewer
+    assert "/jobs/new/" in seen_by_engineer
