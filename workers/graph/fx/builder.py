@@ -21,17 +21,22 @@ HUGE = 9e3  # beyond any trained value: masks are filled with it
 
 
 class Builder:
-    """The network being built: a root module, an fx graph, and the fx node that makes each ONNX value."""
+    """The network being built: a root module, an fx graph, and the fx node that makes each ONNX value.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        outer: for the branch of an If, the builder around it, whose parameters and modules it shares.
+    """
+
+    def __init__(self, source: Source, outer: Builder | None = None) -> None:
         self.source = source
         self.opset = source.opset
         self.root = nn.Module()
         self.graph = fx.Graph()
         self.values: dict[str, fx.Node] = {}
         self.initializers: dict[str, str] = {}  # path of a parameter or buffer → its initializer
-        self._shared: dict[tuple[str, Hashable], nn.Parameter] = {}
         self._modules: dict[Hashable, str] = {}
+        self._shared: dict[tuple[str, Hashable], nn.Parameter] = outer._shared if outer else {}
+        self._made: dict[Hashable, nn.Module] = outer._made if outer else {}
 
     # -- what readers ask -------------------------------------------------------------------------------
 
@@ -64,7 +69,7 @@ class Builder:
         Args:
             layout: says what ``change`` does to the stored values, None where it leaves them alone.
         """
-        key = (self.source.real(name), layout)
+        key = (self.source.identity(name), layout)
         if key not in self._shared:
             self._shared[key] = nn.Parameter(change(tensor_of(self.source.array(name))).contiguous())
         return self._shared[key]
@@ -94,14 +99,16 @@ class Builder:
             outputs: the values made, where they are not those of ``node``.
         """
         attributes = tuple(sorted(a.SerializeToString(deterministic=True) for a in node.attribute))
-        key = (node.op_type, tuple(sorted((k, self.source.real(v)) for k, v in weights.items())), attributes)
+        key = (node.op_type, tuple(sorted((k, self.source.identity(v)) for k, v in weights.items())), attributes)
         if key not in self._modules or not weights:
             first = self.source.real(next(iter(weights.values()), ""))
             path = naming.module_path(surgery.layer_name(node), node.op_type, first)
-            self._modules[key] = self._add_module(path, make(), weights)
+            if key not in self._made or not weights:
+                self._made[key] = make()
+            self._modules[key] = self.add_module(path, self._made[key], weights)
         made = list(node.output) if outputs is None else list(outputs)
         call = self.graph.create_node("call_module", self._modules[key], tuple(args), name=_fx_name(made[0]))
-        return self._remember(node, call, made, notes)
+        return self.remember(node, call, made, notes)
 
     def call(self, node: NodeProto, entry: Operator) -> fx.Node:
         """Call a function of the table with the inputs and attributes of a node."""
@@ -110,7 +117,7 @@ class Builder:
         facts = {"opset": self.opset, "outputs": len(node.output)}
         attributes.update({name: facts[name] for name in entry.reserved})
         call = self.graph.create_node("call_function", entry.run, args, attributes, name=_fx_name(node.output[0]))
-        return self._remember(node, call, list(node.output), None)
+        return self.remember(node, call, list(node.output), None)
 
     def _known_attributes(self, node: NodeProto, entry: Operator) -> dict[str, Any]:
         attributes = attributes_of(node)
@@ -143,7 +150,7 @@ class Builder:
             return tuple(listed) if isinstance(listed, list) else listed
         return self.value(name)
 
-    def _remember(self, node: NodeProto, call: fx.Node, outputs: list[str], notes: Mapping[str, Any] | None) -> fx.Node:
+    def remember(self, node: NodeProto, call: fx.Node, outputs: list[str], notes: Mapping[str, Any] | None) -> fx.Node:
         call.meta["onnx"] = Origin(node.name, node.op_type, tuple(node.input), tuple(outputs), dict(notes or {}))
         if len(outputs) == 1:
             self.values[outputs[0]] = call
@@ -155,7 +162,7 @@ class Builder:
                 )
         return call
 
-    def _add_module(self, path: str, module: nn.Module, weights: Mapping[str, str]) -> str:
+    def add_module(self, path: str, module: nn.Module, weights: Mapping[str, str]) -> str:
         path = naming.free_path(self.root, path)
         owner, leaf = naming.owner_of(self.root, path)
         owner.add_module(leaf, module)

@@ -12,6 +12,7 @@ from onnx import ModelProto, helper
 from torch import Tensor, fx, nn
 
 from workers.graph import surgery
+from workers.graph.fx.branches import Choice, typed
 from workers.graph.fx.errors import CannotExport
 from workers.graph.fx.operators import load
 from workers.graph.fx.operators.constants import constant
@@ -158,8 +159,23 @@ class _Walk:
         args, kwargs = fx.node.map_arg((tuple(node.args), dict(node.kwargs)), self.names.__getitem__)
         return Call(node, tuple(args), kwargs, outputs)
 
+    def _write_choice(self, call: Call, module: Choice) -> None:
+        """An If with its two bodies; they read weights and values of the graph around them."""
+        bodies = {}
+        for name, branch in (("then_branch", module.then_branch), ("else_branch", module.else_branch)):
+            around, self.writer.nodes = self.writer.nodes, []
+            made = [self.writer.fresh(f"{output}/{name}") for output in call.outputs]
+            _Walk(self.writer, branch, branch.graph).run(call.args[1:], made)
+            results = [typed(output, kind) for output, kind in zip(made, module.types, strict=True)]
+            bodies[name] = helper.make_graph(self.writer.nodes, name, [], results)
+            self.writer.nodes = around
+        self.writer.emit("If", call.args[:1], call.outputs, name=call.origin.name, **bodies)
+
     def _write_module(self, call: Call, module: nn.Module) -> None:
         """Write a module by its writer, or, where a step made it, by what it consists of."""
+        if isinstance(module, Choice):
+            self._write_choice(call, module)
+            return
         for kind in type(module).__mro__:
             if kind in MODULE_WRITERS:
                 MODULE_WRITERS[kind](self.writer, call, module)

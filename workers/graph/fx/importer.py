@@ -6,7 +6,7 @@ from onnx import ModelProto, NodeProto
 from torch import fx
 
 from workers.graph import surgery
-from workers.graph.fx import control_flow, patterns, reshaping
+from workers.graph.fx import branches, control_flow, patterns, reshaping
 from workers.graph.fx.builder import Builder
 from workers.graph.fx.errors import UnsupportedOperator
 from workers.graph.fx.naming import identifier_path
@@ -41,7 +41,12 @@ def to_torch(proto: ModelProto) -> fx.GraphModule:
     if source.opset < OLDEST_OPSET:
         raise UnsupportedOperator("the whole model", proto.graph.name, f"opset {source.opset}, before {OLDEST_OPSET}")
     patterns.tie(source)
-    builder = Builder(source)
+    return built(Builder(source))
+
+
+def built(builder: Builder) -> fx.GraphModule:
+    """The network of a graph, all nodes placed."""
+    source = builder.source
     for item in source.graph.input:
         _add_input(builder, item.name)
     groups = patterns.found(builder)
@@ -60,6 +65,9 @@ def add(builder: Builder, node: NodeProto) -> None:
     Raises:
         UnsupportedOperator: if neither knows it.
     """
+    if node.op_type == "If":
+        branches.read(builder, node, built)
+        return
     key = ("" if node.domain in surgery.STANDARD else node.domain, node.op_type)
     for read in READERS.get(key, ()):
         if read(builder, node) is not None:
@@ -73,7 +81,7 @@ def _why(node: NodeProto) -> str:
     if node.op_type in surgery.QUANTIZED_OPS:
         return "the network is already quantized"
     if any(surgery.subgraphs(node)):
-        return "its condition depends on the input"
+        return "its number of rounds depends on the input"
     return "" if node.domain in surgery.STANDARD else f"of the domain {node.domain!r}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from typing import Any
 
 from torch import nn
 
@@ -31,26 +32,35 @@ def identifier_path(name: str) -> str:
 
 
 def free_path(root: nn.Module, path: str) -> str:
-    """The path, with a number behind it where it is taken or its parent is no plain container."""
+    """The path, flat where it would lead through a layer, and with a number behind it where it is taken."""
+    if not _is_reachable(root, path):
+        path = path.replace(".", "_")
     number, candidate = 1, path
-    while not _is_free(root, candidate):
+    while _is_taken(root, candidate):
         number += 1
         candidate = f"{path}_{number}"
     return candidate
 
 
-def _is_free(root: nn.Module, path: str) -> bool:
-    """Whether a path leads through containers of ours only and ends where nothing is yet."""
-    *parents, leaf = path.split(".")
-    owner = root
-    for parent in parents:
+def _is_reachable(root: nn.Module, path: str) -> bool:
+    """Whether all parents are containers of ours, or nothing yet."""
+    owner: Any = root
+    for parent in path.split(".")[:-1]:
         if not hasattr(owner, parent):
             return True
-        found = getattr(owner, parent)
-        if type(found) is not nn.Module:
+        owner = getattr(owner, parent)
+        if type(owner) is not nn.Module:
             return False
-        owner = found
-    return not hasattr(owner, leaf)
+    return True
+
+
+def _is_taken(root: nn.Module, path: str) -> bool:
+    owner: Any = root
+    for piece in path.split("."):
+        if not hasattr(owner, piece):
+            return False
+        owner = getattr(owner, piece)
+    return True
 
 
 def owner_of(root: nn.Module, path: str) -> tuple[nn.Module, str]:

@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor
 
 from workers.graph import folding, surgery
 
 Shape = tuple[int | None, ...]
 LARGEST_INFERRED_BYTES = 1 << 30  # shape inference copies the model; protobuf ends at 2 GiB
+CELLS = ("LSTM", "GRU", "RNN")
 TRAINED = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
 class Source:
     """A model made ready for import: no local functions, weights in one place.
 
-    ``proto`` is a copy; Constant nodes that hold tensors and Identity nodes over weights are resolved.
+    ``proto`` is a copy; Constant nodes that hold tensors and Identity nodes over weights are resolved,
+    and weights of recurrent layers that are put together by nodes are worked out.
+
+    Args:
+        scope: set for the branch of an If, whose own names may occur again in the other branch.
+        outer: names a branch takes from outside.
     """
 
-    def __init__(self, proto: ModelProto) -> None:
+    def __init__(self, proto: ModelProto, *, scope: str = "", outer: frozenset[str] = frozenset()) -> None:
+        self.scope, self.outer = scope, outer
         self.proto = surgery.inlined(proto)
         folding.weights_are_constants(self.proto)
         folding.constants_to_weights(self.proto.graph)
+        self.computed = self._work_out_cells()
         self.graph = self.proto.graph
         self.opset = surgery.opset(self.proto)
         self.weights = {tensor.name: tensor for tensor in self.graph.initializer}
         self.alias: dict[str, str] = {}
         self._arrays: dict[str, NDArray[Any]] = {}
         self._resolve_identities()
+
+    def _work_out_cells(self) -> frozenset[str]:
+        """Compute the weights of recurrent layers whose gates an exporter reorders by Slice and Concat."""
+        graph = self.proto.graph
+        stored = {tensor.name for tensor in graph.initializer}
+        read = [name for node in graph.node if node.op_type in CELLS for name in node.input[1:4]]
+        wanted = [name for name in dict.fromkeys(read) if name and name not in stored]
+        makers = {name: node for node in graph.node for name in node.output}
+        wanted = [name for name in wanted if _is_constant(name, makers, stored)]
+        graph.initializer.extend(_evaluated(self.proto, wanted, makers))
+        surgery.drop_nodes(graph, [makers[name] for name in wanted])
+        return frozenset(wanted)
 
     def _resolve_identities(self) -> None:
         """Exporters write a shared weight as Identity nodes over it."""
@@ -48,6 +70,13 @@ class Source:
     def real(self, name: str) -> str:
         """The name under which a constant is stored."""
         return self.alias.get(name, name)
+
+    def identity(self, name: str) -> str:
+        """What tells a constant apart in the whole model: its name, or for one worked out here what it holds."""
+        name = self.real(name)
+        if name in self.computed:
+            return sha256(self.array(name).tobytes()).hexdigest()
+        return name if name in self.outer else f"{self.scope}{name}"
 
     def array(self, name: str) -> NDArray[Any]:
         """The values of a constant."""
@@ -72,18 +101,23 @@ class Source:
 
     @cached_property
     def _shapes(self) -> dict[str, Shape]:
+        known: dict[str, Shape] = {}
+        for name, item in self.types.items():
+            if item.type.tensor_type.HasField("shape"):
+                dims = item.type.tensor_type.shape.dim
+                known[name] = tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
+        return known
+
+    @cached_property
+    def types(self) -> dict[str, ValueInfoProto]:
+        """Type and shape of every value, as far as they can be inferred."""
         graph = self.proto.graph
         if self.proto.ByteSize() < LARGEST_INFERRED_BYTES:
             try:
                 graph = onnx.shape_inference.infer_shapes(self.proto, data_prop=True).graph
             except Exception:  # shape inference raises bare errors; the shapes are only a help
                 graph = self.proto.graph
-        known: dict[str, Shape] = {}
-        for item in (*graph.value_info, *graph.input, *graph.output):
-            if item.type.tensor_type.HasField("shape"):
-                dims = item.type.tensor_type.shape.dim
-                known[item.name] = tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
-        return known
+        return {item.name: item for item in (*graph.value_info, *graph.input, *graph.output)}
 
     @cached_property
     def consumers(self) -> dict[str, list[NodeProto]]:
@@ -103,6 +137,38 @@ class Source:
         if name in self.outputs or len(readers) != 1 or list(readers[0].input).count(name) != 1:
             return None
         return readers[0]
+
+
+def _is_constant(name: str, makers: dict[str, NodeProto], stored: set[str]) -> bool:
+    """Whether a value follows from constants alone."""
+    if name in stored or not name:
+        return True
+    maker = makers.get(name)
+    if maker is None or maker.op_type in folding.RANDOM or len(maker.output) > 1 or any(surgery.subgraphs(maker)):
+        return False
+    return all(_is_constant(read, makers, stored) for read in maker.input)
+
+
+def _evaluated(proto: ModelProto, names: list[str], makers: dict[str, NodeProto]) -> list[TensorProto]:
+    """What onnxruntime computes for values that follow from constants alone."""
+    if not names:
+        return []
+    needed, waiting = set(names), list(names)
+    while waiting:
+        maker = makers.get(waiting.pop())
+        fresh = [name for name in maker.input if name not in needed] if maker is not None else []
+        needed.update(fresh)
+        waiting.extend(fresh)
+    graph = GraphProto(name="constants")
+    graph.node.extend(node for node in proto.graph.node if needed.intersection(node.output))
+    graph.initializer.extend(tensor for tensor in proto.graph.initializer if tensor.name in needed)
+    graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    alone = ModelProto(ir_version=proto.ir_version, graph=graph, opset_import=proto.opset_import)
+    session = ort.InferenceSession(
+        alone.SerializeToString(), surgery.session_options(1), providers=["CPUExecutionProvider"]
+    )
+    values = session.run(names, {})
+    return [numpy_helper.from_array(value, name) for name, value in zip(names, values, strict=True)]
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from onnx import NodeProto
 from torch import Tensor
 from torch.nn import functional
 
+from workers.graph.fx.builder import Builder
 from workers.graph.fx.operators.padding import extra_for_ceil, same_pads, torch_pads
-from workers.graph.fx.table import operator
+from workers.graph.fx.table import operator, reader
 
 Sizes = tuple[int, ...]
 
@@ -45,20 +47,28 @@ def max_pool(
     pads: Sizes | None = None,
     storage_order: int = 0,
     strides: Sizes | None = None,
-    outputs: int = 1,
 ) -> Any:
-    """Padding counts as minus infinity. The second output are flat indices into the unpadded input."""
+    """Padding counts as minus infinity."""
     stride, dilation, around = _window(x, kernel_shape, strides, dilations, pads, auto_pad)
     space = len(kernel_shape)
     run: Any = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[space - 1]
     equal = around[:space] == around[space:]
-    if equal and all(2 * size <= k for size, k in zip(around, kernel_shape * 2, strict=True)) and outputs == 1:
+    if equal and all(2 * size <= k for size, k in zip(around, kernel_shape * 2, strict=True)):
         return run(x, kernel_shape, stride, around[:space], dilation, bool(ceil_mode))
-    if outputs > 1:
-        raise NotImplementedError("MaxPool with indices is imported only where its padding is even")
     if ceil_mode:
         around = _longer(around, extra_for_ceil(tuple(x.shape[2:]), kernel_shape, stride, dilation, around))
     return run(functional.pad(x, torch_pads(around), value=float("-inf")), kernel_shape, stride, 0, dilation)
+
+
+@reader("MaxPool")
+def refuse_indices(builder: Builder, node: NodeProto) -> None:
+    """The second output, indices of the largest elements, is not made.
+
+    Raises:
+        UnsupportedOperator: where it is asked for.
+    """
+    if any(node.output[1:]):
+        raise builder.unsupported(node, "its indices are used")
 
 
 @operator("AveragePool")

@@ -12,10 +12,27 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from onnx import NodeProto
 from torch import Tensor
 from torch.nn import functional
 
-from workers.graph.fx.table import as_tuple, operator
+from workers.graph.fx.builder import Builder
+from workers.graph.fx.source import attributes_of
+from workers.graph.fx.table import as_tuple, operator, reader
+
+
+@reader("Resize")
+def refuse_rare_forms(builder: Builder, node: NodeProto) -> None:
+    """Smoothing while shrinking, and cutting out a region, are not made.
+
+    Raises:
+        UnsupportedOperator: where they are asked for.
+    """
+    attributes = attributes_of(node)
+    if attributes.get("antialias", 0):
+        raise builder.unsupported(node, "it uses antialias")
+    if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise builder.unsupported(node, "it cuts out a region of interest")
 
 
 @operator("Resize", host={"roi", "scales", "sizes"}, floats={"roi", "scales"})
@@ -35,9 +52,7 @@ def resize(
     mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
 ) -> Tensor:
-    """Each axis for itself: the result is x multiplied by a sparse-natured matrix along that axis."""
-    if antialias or coordinate_transformation_mode == "tf_crop_and_resize":
-        raise NotImplementedError("Resize with antialias or a region of interest")
+    """Each axis for itself: pick or weight neighbours along it."""
     along = [axis % x.ndim for axis in axes] if axes is not None else list(range(x.ndim))
     targets = _targets(x, along, scales, sizes, keep_aspect_ratio_policy)
     for axis, (length, scale) in zip(along, targets, strict=True):
