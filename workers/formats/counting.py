@@ -29,6 +29,7 @@ QUANTIZED_OPS = frozenset(NOT_LEARNED) & {
     "MatMulInteger",
     "QGemm",
     "MatMulNBits",
+    "GatherBlockQuantized",
     "DynamicQuantizeMatMul",
     "MatMulIntegerToFloat",
     "DynamicQuantizeLSTM",

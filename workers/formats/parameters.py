@@ -37,6 +37,7 @@ NOT_LEARNED: dict[str, frozenset[int]] = {
     "QLinearMul": frozenset({1, 2, 4, 5, 6, 7}),
     "QGemm": frozenset({1, 2, 4, 5, 7, 8}),
     "MatMulNBits": frozenset({2, 3, 4}),
+    "GatherBlockQuantized": frozenset({1, 2, 3}),
     "DynamicQuantizeMatMul": frozenset({2, 3}),
     "MatMulIntegerToFloat": frozenset({2, 3, 4, 5}),
     "DynamicQuantizeLSTM": frozenset({4, 5, 6, 8, 9, 10, 11}),
@@ -113,6 +114,9 @@ def parameters_in(tensor: onnx.TensorProto, uses: list[Use]) -> int:
     if packed is not None:
         sizes = {item.name: item.i for item in packed.attribute}
         return int(sizes.get("K", 0) * sizes.get("N", 0))
+    rows = next((use.node for use in learned if use.node.op_type == "GatherBlockQuantized"), None)
+    if rows is not None and tensor.data_type == _T.UINT8:
+        return int(math.prod(tensor.dims) * 8 // next((item.i for item in rows.attribute if item.name == "bits"), 4))
     return math.prod(tensor.dims)
 
 

@@ -1,5 +1,6 @@
 """The shape of every value for one sample, through ONNX shape inference on a light copy."""
 
+import math
 from dataclasses import dataclass
 
 import onnx
@@ -45,6 +46,7 @@ KEPT_ATTRIBUTES = {
 }
 
 
+BYTE_BITS = 8
 MOST_ROUNDS = 12
 MOST_FOLDED_NODES = 20_000
 
@@ -132,6 +134,8 @@ def _stand_in(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
         return
     if node.op_type == "MatMulNBits":
         _plain_matmul(graph, node)
+    elif node.op_type == "GatherBlockQuantized":
+        _plain_look_up(graph, node)
     elif node.op_type in STAND_INS:
         op, slots = STAND_INS[node.op_type]
         inputs = [node.input[slot] for slot in slots if slot < len(node.input)]
@@ -147,6 +151,21 @@ def _plain_matmul(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [sizes.get("K", 0), sizes.get("N", 0)])
     )
     _become(node, "MatMul", [node.input[0], name], [])
+
+
+def _plain_look_up(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    """A look-up in packed rows, as one in a plain float table; the table may be shared and only seen as rows here."""
+    source = next((maker.input[0] for maker in graph.node if node.input[0] in maker.output), node.input[0])
+    held = {item.name: [dim.dim_value for dim in item.type.tensor_type.shape.dim] for item in graph.input}
+    held |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    dims = held.get(source, [])
+    if not dims or min(dims) < 1:
+        return
+    bits = next((item.i for item in node.attribute if item.name == "bits"), 4)
+    name = f"{node.output[0]}/unpacked"
+    width = math.prod(dims[1:]) * BYTE_BITS // bits
+    graph.input.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [dims[0], width]))
+    _become(node, "Gather", [name, node.input[1]], [])
 
 
 def _become(node: onnx.NodeProto, op: str, inputs: list[str], attributes: list[onnx.AttributeProto]) -> None:

@@ -1,0 +1,172 @@
+"""Weight-only quantization: matrices in 4 or 8 bits, everything between them in float."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from workers import forecasts
+from workers.device import DeviceProfile
+from workers.facts import DatasetFacts, ModelFacts, Role, Span
+from workers.technique import About, Family, Fit, Forecast, Technique
+
+if TYPE_CHECKING:
+    import onnx
+
+    from workers.graph.nbits import Matrix
+    from workers.model import LoadedModel
+    from workers.numerics.blockwise import Stored
+    from workers.workbench import Workbench
+
+MATRICES = frozenset({"MatMul", "Gemm"})
+TABLES = frozenset({"Gather"})
+LEAST_SHARE = 0.3
+FLOAT_BITS = 32
+
+
+def whole(value: Any) -> Any:
+    """A choice among numbers as a form sends it, as text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+class WeightOnly(Technique):
+    """Store matrices and embeddings in 4 or 8 bits with a scale for every few neighbours.
+
+    Made for language models and other transformers, where reading weights takes most of the time and most of
+    the file. Activations stay in float between layers; a product rounds them to 8 bits within each block.
+    A table that is also multiplied with, as in tied embeddings, is stored once.
+
+    Round to nearest needs no data and is good at 8 bits. HQQ fits scales to heavy-tailed errors, without data as
+    well. GPTQ looks at calibration rows and lets the inputs not yet rounded make up for the ones that are; it keeps
+    most at 4 bits. Convolutions and recurrent layers are left alone.
+    """
+
+    about: ClassVar = About(
+        title="Weight-only quantization",
+        family=Family.QUANTIZATION,
+        source=(
+            "Frantar et al. 2022, GPTQ, arXiv:2210.17323; Badri and Shaji 2023, Half-Quadratic Quantization; "
+            "onnxruntime contrib operators MatMulNBits and GatherBlockQuantized"
+        ),
+    )
+    technique: Literal["weight-only"]
+    bits: Annotated[Literal[4, 8], BeforeValidator(whole)] = Field(
+        8,
+        title="Bits",
+        description="4 bits take half the room of 8 and lose clearly more.",
+        json_schema_extra={"unit": "bits", "step": 4, "minimum": 4, "maximum": 8},
+    )
+    method: Literal["nearest", "hqq", "gptq"] = Field(
+        "hqq",
+        title="Method",
+        description="How weights are rounded. GPTQ needs calibration rows and takes longest.",
+    )
+    block: Annotated[Literal[32, 64, 128], BeforeValidator(whole)] = Field(
+        32,
+        title="Block size",
+        description="Neighbours that share a scale: small blocks are more exact, large ones take less room.",
+        json_schema_extra={"unit": "weights", "step": 32, "minimum": 32, "maximum": 128},
+    )
+    symmetric: bool = Field(
+        True,
+        title="Zero in the middle",
+        description="Store no zero point per block: a little smaller and, on many weights, a little less exact.",
+    )
+    embeddings: bool = Field(
+        True,
+        title="Embeddings too",
+        description="Also quantize tables that are looked up.",
+    )
+    samples: int = Field(
+        128,
+        ge=1,
+        le=10_000,
+        title="Calibration samples",
+        description="Rows GPTQ looks at.",
+        json_schema_extra={"unit": "rows", "step": 32},
+    )
+    excluded: tuple[str, ...] = Field(
+        (),
+        max_length=500,
+        title="Layers left in float",
+        description="Names of layers to leave as they are, for example the output layer.",
+    )
+
+    def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
+        if model.quantized:
+            return Fit(word="does-not-fit", reason="The network is already quantized.")
+        share = forecasts.params_in(model, self._touched()) / max(model.params, 1)
+        if not share:
+            return Fit(word="does-not-fit", reason="The network has no matrix product or embedding with weights.")
+        if self.method == "gptq" and data is not None and not _has_calibration(data):
+            return Fit(word="does-not-fit", reason="GPTQ needs calibration rows, which the dataset does not have.")
+        if share < LEAST_SHARE:
+            return Fit(word="little-gain", reason=f"Only {share:.0%} of the weights lie in matrices or embeddings.")
+        return Fit(
+            word="smaller-only",
+            reason=f"{share:.0%} of the weights shrink to {self.bits} bits; only single rows of large nets get faster.",
+        )
+
+    def forecast(self, facts: ModelFacts) -> Forecast:
+        touched = forecasts.params_in(facts, self._touched())
+        stored_bits = self.bits + FLOAT_BITS / self.block + (0 if self.symmetric else self.bits / self.block)
+        size = max(facts.size_bytes - touched * (FLOAT_BITS - stored_bits) / 8, touched / 2)
+        filled = facts.size_bytes + 400 * sum(facts.op_counts.values())  # tiny rows are filled up to a block
+        work = {"nearest": 4, "hqq": 60, "gptq": 200}[self.method]
+        return forecasts.of_work(
+            facts,
+            result_bytes=Span(value=size, low=0.9 * size, high=max(1.1 * size, filled)),
+            float_runs=self.samples if self.method == "gptq" else 0,
+            weight_passes=work,
+        )
+
+    def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
+        from workers.graph import nbits, surgery
+
+        surgery.require_float32(model.proto, self.about.title)
+        left = surgery.known_layers(model.proto, self.excluded)
+        ready = nbits.ready(model.proto)
+        found = nbits.matrices(ready, excluded=left, tables=self.embeddings)
+        if not found:
+            raise _nothing()
+        stored = self._rounded(ready, found, bench)
+        nbits.write(ready, found, lambda matrix: stored[matrix.key])
+        bench.progress(1, 1, f"{len(found)} matrices in {self.bits} bits")
+        del ready.graph.value_info[:]
+        return model.with_proto(surgery.with_borders_of(ready, model.proto))
+
+    def _rounded(self, proto: onnx.ModelProto, found: list[Matrix], bench: Workbench) -> dict[str, Stored]:
+        """Every matrix in blocks, by its key."""
+        from workers.graph import nbits
+        from workers.numerics import blockwise
+
+        stored = {}
+        if self.method == "gptq":
+            for matrix, seconds in nbits.second_moments(proto, found, bench.part(0, 0.9), self.samples):
+                stored[matrix.key] = blockwise.compensated(
+                    matrix.values, seconds, bits=self.bits, size=self.block, symmetric=self.symmetric
+                )
+        plainly = blockwise.nearest if self.method == "nearest" else blockwise.half_quadratic
+        for matrix in (one for one in found if one.key not in stored):
+            stored[matrix.key] = plainly(matrix.values, bits=self.bits, size=self.block, symmetric=self.symmetric)
+            begin = 0.9 if self.method == "gptq" else 0.0
+            bench.part(begin, 1).progress(len(stored), len(found) + 1, f"Rounded {matrix.name}")
+        return stored
+
+    def _touched(self) -> frozenset[str]:
+        return MATRICES | TABLES if self.embeddings else MATRICES
+
+
+def _has_calibration(data: DatasetFacts) -> bool:
+    return Role.CALIBRATION in data.roles and data.roles[Role.CALIBRATION].rows > 0
+
+
+def _nothing() -> Exception:
+    from workers.errors import YoursToFix
+
+    return YoursToFix(
+        "Expected a matrix product or an embedding with fixed weights, found none.",
+        hint="Use static INT8 for a convolutional network.",
+        code="technique.nothing-to-do",
+    )
