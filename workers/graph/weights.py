@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 
 from workers.graph import surgery
 
@@ -34,3 +34,30 @@ def of_layers(proto: ModelProto, ops: Collection[str], *, excluded: Collection[s
 def values(proto: ModelProto, names: Collection[str]) -> Iterator[NDArray[np.floating]]:
     """The arrays of these initializers, in graph order."""
     return (numpy_helper.to_array(tensor) for tensor in proto.graph.initializer if tensor.name in names)
+
+
+def input_axes(proto: ModelProto, ops: Collection[str], *, excluded: Collection[str] = ()) -> dict[str, int]:
+    """For each float weight that layers of these types read, the axis a product sums over.
+
+    A weight that an excluded layer also reads stays out, and so does one whose readers disagree.
+    """
+    taken = of_layers(proto, ops, excluded=excluded)
+    found: dict[str, set[int]] = {}
+    for node in proto.graph.node:
+        for slot, name in enumerate(node.input):
+            if name in taken and node.op_type in ops:
+                found.setdefault(name, set()).add(_summed_axis(node, slot))
+    return {name: axes.pop() for name, axes in found.items() if len(axes) == 1}
+
+
+def _summed_axis(node: NodeProto, slot: int) -> int:
+    if node.op_type == "ConvTranspose":
+        return 0
+    if node.op_type == "Conv":
+        return 1
+    if node.op_type == "MatMul":
+        return -2 if slot == 1 else -1
+    if node.op_type == "Gemm":
+        turned = any(item.name == ("transA", "transB")[min(slot, 1)] and item.i for item in node.attribute)
+        return int(turned) if slot == 1 else int(not turned)
+    return -1  # recurrent layers hold (directions, gates, inputs)

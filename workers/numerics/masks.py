@@ -48,3 +48,28 @@ def keep_largest(weight: NDArray[np.floating], *, share: float) -> NDArray[np.bo
 def keep_from(weight: NDArray[np.floating], least: float) -> NDArray[np.bool_]:
     """Mark the entries whose absolute value is at least ``least``; shaped like ``weight``."""
     return np.asarray(np.abs(weight) >= least)
+
+
+def keep_in_groups(weight: NDArray[np.floating], *, keep: int, group: int, axis: int) -> NDArray[np.bool_]:
+    """Mark the ``keep`` largest absolute values in each run of ``group`` neighbours along an axis.
+
+    Args:
+        weight: any shape.
+        keep: entries to keep in each run; of tied ones the earlier stays.
+        group: length of a run; a shorter last run keeps as many, or all it has.
+
+    Returns:
+        Boolean mask shaped like ``weight``.
+
+    Raises:
+        ValueError: unless 0 < keep < group.
+    """
+    if not 0 < keep < group:
+        raise ValueError(f"keep must lie between 0 and group, got {keep} of {group}")
+    sizes = np.moveaxis(np.abs(weight).astype(np.float64), axis, -1)
+    length = sizes.shape[-1]
+    filled = np.pad(sizes, [(0, 0)] * (sizes.ndim - 1) + [(0, -length % group)], constant_values=-1)
+    runs = filled.reshape(*filled.shape[:-1], -1, group)  # (..., runs, group)
+    rank = np.argsort(np.argsort(-runs, axis=-1, kind="stable"), axis=-1, kind="stable")
+    mask = (rank < keep).reshape(filled.shape)[..., :length]
+    return np.moveaxis(mask, -1, axis)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from workers.numerics.masks import keep_from, keep_largest, threshold
+from workers.numerics.masks import keep_from, keep_in_groups, keep_largest, threshold
 
 
 def test_keep_largest_keeps_ties_at_the_threshold():
@@ -45,3 +45,33 @@ def test_a_share_outside_its_range_is_refused(share):
 def test_an_empty_array_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         keep_largest(np.ones(0), share=0.5)
+
+
+def kept_slowly(row, keep, group):
+    """Mark entries of a list, run by run, taking the largest left until enough are taken."""
+    marks = [False] * len(row)
+    for begin in range(0, len(row), group):
+        left = list(range(begin, min(begin + group, len(row))))
+        for _ in range(min(keep, len(left))):
+            best = max(left, key=lambda index: (abs(row[index]), -index))
+            marks[best] = True
+            left.remove(best)
+    return marks
+
+
+@pytest.mark.parametrize(("keep", "group"), [(2, 4), (1, 4), (4, 8), (3, 5)])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_keep_in_groups_agrees_with_a_slow_loop(keep, group, axis):
+    weight = np.random.default_rng(2).integers(-5, 6, size=(6, 11, 7)).astype(np.float32)  # with many ties
+
+    mask = keep_in_groups(weight, keep=keep, group=group, axis=axis)
+
+    rows = np.moveaxis(weight, axis, -1).reshape(-1, weight.shape[axis])
+    marks = np.moveaxis(mask, axis, -1).reshape(-1, weight.shape[axis])
+    assert marks.tolist() == [kept_slowly(row.tolist(), keep, group) for row in rows]
+
+
+@pytest.mark.parametrize(("keep", "group"), [(0, 4), (4, 4), (5, 4)])
+def test_a_pattern_that_keeps_nothing_or_everything_is_refused(keep, group):
+    with pytest.raises(ValueError, match="keep"):
+        keep_in_groups(np.ones((4, 4)), keep=keep, group=group, axis=0)
