@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from ninja.security import APIKeyCookie, HttpBearer
 
 from compressionhub.accounts import tokens
-from compressionhub.accounts.models import Scope, Team, User
+from compressionhub.accounts.models import ApiToken, Scope, Team, User
 from compressionhub.errors import NotAllowed
 
 
@@ -21,6 +21,7 @@ class Caller:
     user: User
     team: Team
     scope: Scope
+    token: ApiToken | None = None
 
     def require(self, scope: Scope) -> None:
         """Go on only if the token may be used for this.
@@ -41,7 +42,7 @@ class Bearer(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         found = tokens.find(token)
-        return Caller(found.user, found.team, Scope(found.scope)) if found else None
+        return Caller(found.user, found.team, Scope(found.scope), found) if found else None
 
 
 class Session(APIKeyCookie):

@@ -110,6 +110,12 @@ class Scope(models.TextChoices):
     WRITE = "write", "Read, submit and download"
 
 
+class TokenQuerySet(models.QuerySet["ApiToken"]):
+    def usable(self) -> TokenQuerySet:
+        """Those that are neither revoked nor expired now."""
+        return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+
 class ApiToken(models.Model):
     """A key to the API. Only its hash is kept; ``prefix`` helps its owner to recognise it."""
 
@@ -124,6 +130,8 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
+
+    objects = TokenQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Union
 from uuid import UUID
 
+from django.db.models import Exists
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -14,10 +15,11 @@ from ninja import Header, Query, Router, Status
 from pydantic import Field
 
 from compressionhub.accounts.bearer import AsyncBearer, AsyncSession, Caller
-from compressionhub.accounts.models import Scope
+from compressionhub.accounts.models import ApiToken, Scope
 from compressionhub.jobs import actions, sse
 from compressionhub.jobs.gate import Gate, GateResult
 from compressionhub.jobs.models import Artifact, Job
+from compressionhub.jobs.queries import JobQuerySet
 from compressionhub.jobs.states import State
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.sending import SentFile
@@ -223,11 +225,18 @@ async def events(
     job has ended and nothing more will come.
     """
     seen = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 10 else after
-    return await sse.follow(request.auth.user, pk, after=seen)
+    caller = request.auth
+    return await sse.follow(pk, may_see=lambda: _jobs_of(caller), after=seen)
+
+
+def _jobs_of(caller: Caller) -> JobQuerySet:
+    """What a caller may see: a token acts for one team, whatever others its owner is on, and only while it works."""
+    jobs = Job.objects.visible_to(caller.user).filter(team=caller.team)
+    return jobs if caller.token is None else jobs.filter(Exists(ApiToken.objects.usable().filter(pk=caller.token.pk)))
 
 
 def _job(caller: Caller, pk: UUID) -> Job:
-    jobs = Job.objects.visible_to(caller.user).filter(team=caller.team)
+    jobs = _jobs_of(caller)
     return get_object_or_404(jobs.with_progress().prefetch_related("artifacts"), pk=pk)
 
 

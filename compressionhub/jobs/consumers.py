@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 from typing import Any
@@ -42,6 +43,7 @@ NOT_SIGNED_IN, NOT_FOUND = 4401, 4404
 BETWEEN_PUSHES = 0.25
 ASK_EVERY = 5.0
 CHECK_MEMBERSHIP_EVERY = 30.0
+MOST_POSITION = 2**31 - 1
 
 log = logging.getLogger(__name__)
 _reads: Shared[dict[str, Any]] = Shared(keep=256)
@@ -77,8 +79,14 @@ class JobConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def receive_json(self, content: Any, **_: Any) -> None:
         """The page met a gap and asks for everything after a position; anything else is ignored."""
-        if isinstance(content, dict) and content.get("type") == "after" and isinstance(content.get("position"), int):
-            await self._send_snapshot(max(0, content["position"]))
+        position = content.get("position") if isinstance(content, dict) and content.get("type") == "after" else None
+        if isinstance(position, int) and await self._may_watch():
+            await self._send_snapshot(min(max(0, position), MOST_POSITION))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_: Any) -> None:
+        """What is no JSON is ignored like any other nonsense, and writes no traceback."""
+        with contextlib.suppress(ValueError, RecursionError):
+            await self.receive_json(json.loads(text_data or "null"))
 
     async def job_moved(self, message: dict[str, Any]) -> None:
         """The relay or an action announced a newer position."""

@@ -23,7 +23,8 @@ class JobQuerySet(models.QuerySet["Job"]):
         """The jobs of the person's teams."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        return self.filter(team__in=user.memberships.values("team"))
+        # Asked of the database: a stream that goes on for hours holds the person as they were at its beginning.
+        return self.filter(team__in=user.memberships.filter(user__is_active=True).values("team"))
 
     def active(self) -> JobQuerySet:
         """Queued, running, or about to stop."""

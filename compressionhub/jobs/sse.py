@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,36 +16,48 @@ from django.http.response import HttpResponseBase
 
 from compressionhub.jobs import live
 from compressionhub.jobs.models import Job
+from compressionhub.jobs.queries import JobQuerySet
 
 ASK_EVERY = 2.0
+CHECK_RIGHT_EVERY = 10.0
 SIGN_OF_LIFE_EVERY = 15.0
 
 
-async def follow(user: Any, pk: UUID, *, after: int) -> HttpResponseBase:
+async def follow(pk: UUID, *, may_see: Callable[[], JobQuerySet], after: int) -> HttpResponseBase:
     """Answer with the job's events behind a position, and go on until it ends.
 
+    Args:
+        may_see: the jobs the caller may see now; asked again while the answer goes on.
+
     Raises:
-        Http404: if the person may not see the job.
+        Http404: if the job is none of them.
     """
-    job = await Job.objects.visible_to(user).filter(pk=pk).afirst()
+    job = await may_see().filter(pk=pk).afirst()
     if job is None:
         raise Http404
     if job.has_ended and job.position <= after:
         return HttpResponse(status=204)  # tells an EventSource not to connect again
-    response = StreamingHttpResponse(stream(job, after), content_type="text/event-stream")
+    response = StreamingHttpResponse(stream(job, after, may_see), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-async def stream(job: Job, after: int) -> AsyncIterator[str]:
-    """The events in order, each as the text of one server-sent event; a comment now and then while nothing happens."""
+async def stream(job: Job, after: int, may_see: Callable[[], JobQuerySet]) -> AsyncIterator[str]:
+    """The events in order, each as the text of one server-sent event; a comment now and then while nothing happens.
+
+    It ends with the job, and for a caller who may not see the job any more.
+    """
     layer = get_channel_layer()
     channel = await layer.new_channel("sse")
     await layer.group_add(job.group, channel)
-    quiet = 0.0
+    quiet, checked = 0.0, time.monotonic()
     try:
         while True:
+            if time.monotonic() - checked >= CHECK_RIGHT_EVERY:
+                checked = time.monotonic()
+                if not await may_see().filter(pk=job.pk).aexists():
+                    return
             rows, ended = await _read(job.pk, after)
             for row in rows:
                 after = row["position"]

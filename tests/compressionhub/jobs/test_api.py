@@ -1,12 +1,17 @@
 """The API: who may, what it answers, and that its description is up to date."""
 
+import asyncio
 import json
 
 import pytest
+from asgiref.sync import sync_to_async
+from channels.layers import channel_layers
 from django.test import AsyncClient
+from django.utils import timezone
 
 from compressionhub.accounts.actions import create_token
-from compressionhub.accounts.models import AuditEntry, Scope
+from compressionhub.accounts.models import ApiToken, AuditEntry, Membership, Scope, User
+from compressionhub.jobs import sse
 from compressionhub.jobs.models import Artifact, Job
 from compressionhub.library.store import store
 from compressionhub.site.management.commands.openapi import PAGE, page
@@ -171,8 +176,6 @@ async def _lines(user, job, **headers):
 async def test_events_of_an_ended_job_arrive_in_order_and_go_on_behind_the_last_one_seen(
     relay, worker: Worker, job, bob
 ):
-    from asgiref.sync import sync_to_async
-
     told = [events.Started(node="node-a", threads=1), *story(), events.Finished(outcome="succeeded")]
     for event in told:
         worker.say(job, event)
@@ -195,3 +198,59 @@ def test_the_served_description_has_a_schema_for_every_technique(client):
     mapping = schema["components"]["schemas"]["JobIn"]["properties"]["steps"]["items"]["discriminator"]["mapping"]
     assert set(mapping) == set(techniques())
     assert all(ref.rsplit("/", 1)[1] in schema["components"]["schemas"] for ref in mapping.values())
+
+
+@pytest.fixture
+def follow(team, monkeypatch):
+    """Begin to follow a job with a token: ``await follow(bob, job)`` gives the answer and the token."""
+    monkeypatch.setattr(sse, "CHECK_RIGHT_EVERY", 0.0)
+    monkeypatch.setattr(sse, "ASK_EVERY", 0.05)
+    channel_layers.backends.clear()
+
+    async def begin(user, job, *, on=None):
+        token, secret = await sync_to_async(create_token)(user=user, team=on or team, name="test", scope=Scope.READ)
+        answer = await AsyncClient().get(f"/api/v1/jobs/{job.pk}/events", headers={"Authorization": f"Bearer {secret}"})
+        return answer, token
+
+    yield begin
+    channel_layers.backends.clear()
+
+
+async def _ends(answer) -> bool:
+    async def read() -> None:
+        async for _ in answer.streaming_content:
+            pass
+
+    try:
+        await asyncio.wait_for(read(), 3)
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("what", ["membership", "token", "account"])
+async def test_events_end_for_somebody_who_may_no_longer_see_them(follow, job, bob, what):
+    answer, token = await follow(bob, job)
+
+    if what == "membership":
+        await bob.memberships.all().adelete()
+    elif what == "token":
+        await ApiToken.objects.filter(pk=token.pk).aupdate(revoked_at=timezone.now())
+    else:
+        await User.objects.filter(pk=bob.pk).aupdate(is_active=False)
+
+    assert await _ends(answer)
+
+
+async def test_events_go_on_for_a_member(follow, job, bob):
+    answer, _ = await follow(bob, job)
+
+    assert not await _ends(answer)
+
+
+async def test_a_token_for_one_team_does_not_follow_a_job_of_another(follow, job, bob, other_team):
+    await Membership.objects.acreate(team=other_team, user=bob, role="owner")
+
+    answer, _ = await follow(bob, job, on=other_team)
+
+    assert answer.status_code == 404

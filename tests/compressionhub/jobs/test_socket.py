@@ -153,6 +153,38 @@ async def test_nonsense_from_a_page_is_ignored(open_socket, job, bob, message):
     await socket.disconnect()
 
 
+@pytest.mark.parametrize("sent", [{"text_data": "no json"}, {"text_data": "[" * 60_000}, {"bytes_data": b"\xff"}])
+async def test_what_is_no_json_is_ignored(open_socket, job, bob, sent):
+    socket, _ = await open_socket(bob, job)
+    await socket.receive_json_from(timeout=5)
+
+    await socket.send_to(**sent)
+
+    assert await socket.receive_nothing(timeout=0.3)
+    await socket.disconnect()
+
+
+async def test_a_position_beyond_any_column_is_answered(open_socket, job, bob):
+    socket, _ = await open_socket(bob, job)
+    await socket.receive_json_from(timeout=5)
+
+    await socket.send_json_to({"type": "after", "position": 2**70})
+
+    assert (await socket.receive_json_from(timeout=5))["rows"] == []
+    await socket.disconnect()
+
+
+async def test_somebody_who_left_the_team_gets_nothing_when_asking_again(open_socket, job, bob):
+    socket, _ = await open_socket(bob, job)
+    await socket.receive_json_from(timeout=5)
+
+    await bob.memberships.all().adelete()
+    await socket.send_json_to({"type": "after", "position": 0})
+
+    assert await socket.receive_nothing(timeout=0.5)
+    await socket.disconnect()
+
+
 async def test_a_page_of_a_job_that_is_deleted_is_closed(open_socket, job, bob):
     socket, _ = await open_socket(bob, job)
     await socket.receive_json_from(timeout=5)
