@@ -50,18 +50,18 @@ def log_file(page: Page) -> list[str]:
     return [re.sub(r"^\S+ \S+ ", "", line).strip() for line in text.splitlines() if line.strip()]
 
 
-def cut_twice(page: Page) -> list[str]:
-    """Cut the first two sockets of the page after three messages each; gives the addresses as they are opened."""
+def cut_often(page: Page) -> list[str]:
+    """Cut the first three sockets of the page after two messages each; gives the addresses as they are opened."""
     opened: list[str] = []
 
     def carry(route: WebSocketRoute) -> None:
         opened.append(route.url)
-        server, lives, passed = route.connect_to_server(), len(opened) > 2, [0]
+        server, lives, passed = route.connect_to_server(), len(opened) > 3, [0]
 
         def on_message(message: str | bytes) -> None:
             route.send(message)
             passed[0] += 1
-            if not lives and passed[0] == 3:
+            if not lives and passed[0] == 2:
                 route.close(code=1012, reason="cut by the test")
 
         server.on_message(on_message)
@@ -72,7 +72,7 @@ def cut_twice(page: Page) -> list[str]:
 
 def test_a_cut_socket_loses_no_event_and_repeats_none(prepared: Page, complaints: list[str]) -> None:
     page = prepared
-    opened = cut_twice(page)
+    opened = cut_often(page)
     # The page may not ask for itself again: what stands on it then came through the sockets alone.
     page.route(
         re.compile(r"/jobs/[0-9a-f-]{36}/$"),
@@ -82,8 +82,9 @@ def test_a_cut_socket_loses_no_event_and_repeats_none(prepared: Page, complaints
     submit(page)
     expect(page.locator("#job")).to_have_attribute("data-state", "succeeded", timeout=JOB_WITHIN_MS)
 
-    assert len(opened) >= 3
-    assert int(opened[2].rsplit("=", 1)[1]) > 0
+    # A quick job may end before the third cut; one is enough to lose or repeat something.
+    assert len(opened) >= 2
+    assert int(opened[1].rsplit("=", 1)[1]) > 0
     assert log_lines(page) == log_file(page) != []
     expect(page.locator("#job-steps .step:not(.done)")).to_have_count(0)
     assert [line for line in complaints if "ERR_FAILED" not in line] == []
