@@ -53,6 +53,43 @@ def int8_bytes(facts: ModelFacts, ops: Collection[str]) -> Span:
     return Span(value=least + scales + pairs, low=0.95 * least, high=least + 2 * scales + 3 * pairs)
 
 
+TRAINING_ROWS = Span(value=10_000, low=300, high=100_000)  # the facts of a network do not tell how many there are
+TORCH_BYTES = 260 << 20  # what importing torch adds
+
+
+def of_training(
+    facts: ModelFacts, *, epochs: float, result_bytes: Span, rows: int | None = None, teacher: bool = False
+) -> Forecast:
+    """What a step takes that trains: three products forward and backward for each of the network, on all rows.
+
+    Args:
+        epochs: passes over the training rows.
+        rows: most rows used, where the step limits them.
+        teacher: whether another network answers every row once.
+    """
+    span = Span(**{key: min(value, rows or value) for key, value in TRAINING_ROWS.model_dump().items()})
+    each = (3 * epochs + int(teacher) + 1) * facts.macs
+    memory = BASE_MEMORY_BYTES + TORCH_BYTES
+    return Forecast(
+        seconds=Span(
+            value=2.0 + span.value * each / MACS_PER_SECOND.value + facts.size_bytes / 1e8,
+            low=1.0 + span.low * each / MACS_PER_SECOND.high,
+            high=10.0 + span.high * each / MACS_PER_SECOND.low + facts.size_bytes / 1e7,
+        ),
+        memory_bytes=Span(
+            value=memory + 10 * facts.size_bytes + (200 << 20),
+            low=memory + 5 * facts.size_bytes,
+            high=memory + 20 * facts.size_bytes + (4 << 30),
+        ),
+        size_bytes=result_bytes,
+    )
+
+
+def about_the_same_bytes(facts: ModelFacts) -> Span:
+    """The size of a file whose weights change and whose layers do not."""
+    return Span(value=facts.size_bytes, low=0.9 * facts.size_bytes, high=1.1 * facts.size_bytes + 4000)
+
+
 def _channels(layer: LayerFacts) -> int:
     """How many output channels, each with scales of its own: the second axis of a convolution, else the last."""
     shape = layer.output_shape

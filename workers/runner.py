@@ -73,18 +73,21 @@ def compress(shop: Shop) -> None:
     model, data = shop.open()
     shop.recipe.check(data.facts)
     shop.emit(BaselineMeasured(checkpoint=_checkpoint(shop, shop.model, data, model.contract)))
+    baseline = model
     for position, technique in enumerate(shop.recipe.steps):
         shop.check()
         shop.emit(StepStarted(step=position, technique=technique.technique))
         step = _step_from_cache if position in shop.order.cached else _step
-        model, finished = step(shop, model, data, position)
+        model, finished = step(shop, model, data, position, baseline)
         shop.emit(finished)
 
 
-def _step(shop: Shop, model: LoadedModel, data: Data, position: int) -> tuple[LoadedModel, StepFinished]:
+def _step(
+    shop: Shop, model: LoadedModel, data: Data, position: int, baseline: LoadedModel
+) -> tuple[LoadedModel, StepFinished]:
     technique, folder = shop.recipe.steps[position], step_folder(position)
     started = time.perf_counter()
-    model = technique.apply(model, _bench(shop, model, data, position))
+    model = technique.apply(model, _bench(shop, model, data, position, baseline))
     folder.mkdir(parents=True, exist_ok=True)
     formats.save(model.proto, folder / MODEL_FILE)
     checkpoint = _checkpoint(shop, folder / MODEL_FILE, data, model.contract, outputs=folder / OUTPUTS_FILE)
@@ -95,7 +98,7 @@ def _step(shop: Shop, model: LoadedModel, data: Data, position: int) -> tuple[Lo
     return model, StepFinished(step=position, technique=technique.technique, seconds=seconds, checkpoint=checkpoint)
 
 
-def _bench(shop: Shop, model: LoadedModel, data: Data, position: int) -> Workbench:
+def _bench(shop: Shop, model: LoadedModel, data: Data, position: int, baseline: LoadedModel) -> Workbench:
     scratch = Path("scratch") / str(position)
     scratch.mkdir(parents=True, exist_ok=True)
     return Workbench(
@@ -108,10 +111,13 @@ def _bench(shop: Shop, model: LoadedModel, data: Data, position: int) -> Workben
         step=position,
         emit=shop.emit,
         should_stop=shop.should_stop,
+        baseline=baseline,
     )
 
 
-def _step_from_cache(shop: Shop, model: LoadedModel, data: Data, position: int) -> tuple[LoadedModel, StepFinished]:
+def _step_from_cache(
+    shop: Shop, model: LoadedModel, data: Data, position: int, baseline: LoadedModel
+) -> tuple[LoadedModel, StepFinished]:
     said = StepNotes.read(step_folder(position))
     proto = formats.load(step_folder(position) / MODEL_FILE)
     kept = LoadedModel(proto=proto, contract=model.contract, notes=said.notes)

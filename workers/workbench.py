@@ -20,6 +20,8 @@ from workers.facts import DatasetFacts, Role
 if TYPE_CHECKING:
     import numpy as np
 
+    from workers.model import LoadedModel
+
 PROGRESS_SECONDS = 0.25
 PART_TOTAL = 1000
 
@@ -47,7 +49,10 @@ class Data(Protocol):
 
 @dataclass
 class Workbench:
-    """Handed to ``Technique.apply``. ``emit`` sends an event up to the page."""
+    """Handed to ``Technique.apply``. ``emit`` sends an event up to the page.
+
+    ``baseline`` is the job's untouched network, for steps that learn from it.
+    """
 
     data: Data | None
     contract: Contract
@@ -58,6 +63,7 @@ class Workbench:
     step: int
     emit: Callable[[Event], None]
     should_stop: Callable[[], bool] = lambda: False
+    baseline: LoadedModel | None = None
     _last_sent: float = field(default=0.0, repr=False)
 
     def check(self) -> None:

@@ -1,0 +1,41 @@
+"""Losses against sums written out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from workers.numerics.distillation import class_logits, cosine_distance, soft_cross_entropy
+
+
+def test_the_divergence_is_that_of_the_softened_probabilities_times_the_temperature_squared():
+    student, teacher, temperature = [1.0, 0.0, -1.0], [2.0, 1.0, 0.5], 3.0
+    p, q = (
+        [math.exp(z / temperature) / sum(math.exp(y / temperature) for y in scores) for z in scores]
+        for scores in (teacher, student)
+    )
+
+    loss = soft_cross_entropy(torch.tensor([student]), torch.tensor([teacher]), temperature=temperature)
+
+    assert loss.item() == pytest.approx(9 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)), rel=1e-5)
+
+
+def test_equal_networks_have_nothing_to_learn():
+    scores = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+
+    assert soft_cross_entropy(scores, scores, temperature=2.0).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_one_column_is_the_score_of_the_second_of_two_classes(probabilities):
+    logit = torch.tensor([[-0.7], [1.3]])
+
+    scores = class_logits(torch.sigmoid(logit) if probabilities else logit, probabilities=probabilities)
+
+    assert torch.allclose(scores.softmax(1)[:, 1:], torch.sigmoid(logit), atol=1e-5)
+
+
+def test_vectors_that_point_apart_are_two_apart():
+    x = torch.tensor([[1.0, 2.0, 3.0]])
+
+    assert cosine_distance(x, -5 * x).item() == pytest.approx(2.0, rel=1e-5)

@@ -1,0 +1,47 @@
+"""Losses between a network, its labels and its teacher. Pure tensor functions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def class_logits(outputs: Tensor, *, probabilities: bool) -> Tensor:
+    """Scores whose softmax are the class probabilities.
+
+    Args:
+        outputs: (n, classes), (n, classes, 1, 1), or one column holding the score of class 1 of two.
+        probabilities: the outputs are probabilities instead of logits.
+
+    Returns:
+        (n, classes), at least two classes; (n, classes, …) where there is a class for each position.
+    """
+    flat = outputs.flatten(1) if outputs.ndim == 1 or all(size == 1 for size in outputs.shape[2:]) else outputs
+    if probabilities:
+        flat = torch.cat([1 - flat, flat], 1) if flat.shape[1] == 1 else flat
+        return flat.clamp_min(1e-7).log()
+    return torch.cat([torch.zeros_like(flat), flat], 1) if flat.shape[1] == 1 else flat
+
+
+def soft_cross_entropy(student: Tensor, teacher: Tensor, *, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence of softened class probabilities, times the temperature squared.
+
+    Args:
+        student, teacher: logits, (n, classes, …).
+        temperature: over 1 lets small probabilities speak; the factor T² keeps gradients of one size.
+
+    Returns:
+        Scalar, the mean over samples and positions; 0 where both agree.
+
+    Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
+    """
+    said = functional.log_softmax(student / temperature, 1)
+    wanted = functional.log_softmax(teacher / temperature, 1)
+    divergence = (wanted.exp() * (wanted - said)).sum(1).mean()
+    return divergence * temperature**2
+
+
+def cosine_distance(student: Tensor, teacher: Tensor) -> Tensor:
+    """One minus the cosine of each sample's two vectors, on average; scalar in [0, 2]."""
+    return 1 - functional.cosine_similarity(student.flatten(1), teacher.flatten(1), dim=1).mean()

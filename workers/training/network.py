@@ -1,0 +1,49 @@
+"""A network's way from its ONNX form to one that trains, and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx, nn
+
+from workers.errors import YoursToFix
+from workers.graph import surgery
+from workers.graph.fx import to_onnx, to_torch
+from workers.model import LoadedModel
+from workers.workbench import Workbench
+
+
+def trainable(model: LoadedModel, title: str, bench: Workbench) -> fx.GraphModule:
+    """The network as torch modules, with torch on as many threads as the bench grants and seeded.
+
+    Args:
+        title: of the step, for messages.
+
+    Raises:
+        YoursToFix: if the network is quantized, in half precision, or holds an operator that cannot be trained.
+    """
+    surgery.require_float32(model.proto, title)
+    torch.set_num_threads(bench.threads)
+    torch.manual_seed(bench.seed)
+    module = to_torch(model.proto)
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise YoursToFix(
+            f"{title}: expected a network with weights to train, found none.",
+            hint="Leave out this step.",
+            code="training.no-weights",
+        )
+    return module
+
+
+def written(module: fx.GraphModule, model: LoadedModel, *notes: str) -> LoadedModel:
+    """The trained network in the ONNX form of the model it came from."""
+    return model.with_proto(to_onnx(module.eval(), like=model.proto), *notes)
+
+
+def first_output(result: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """What tasks are judged by: the first of the network's outputs."""
+    return result if isinstance(result, Tensor) else result[0]
+
+
+def is_pictorial(module: nn.Module) -> bool:
+    """Whether it convolves over two axes; such networks train about a sixth faster with channels last."""
+    return any(isinstance(part, nn.Conv2d) for part in module.modules())

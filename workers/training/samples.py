@@ -1,0 +1,62 @@
+"""The rows of a role, prepared once and held in memory for many epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workers.facts import Role
+from workers.workbench import Workbench
+
+MOST_BYTES = 2 << 30
+READ_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs by name and labels, each with the rows first, in the dataset's fixed order."""
+
+    inputs: dict[str, Tensor]
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def pick(self, rows: Tensor, names: list[str]) -> list[Tensor]:
+        """The inputs of some rows, in the order of ``names``."""
+        return [self.inputs[name][rows] for name in names]
+
+    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Row numbers in batches, each row once; a last batch of one row is left out, as norms cannot train on it."""
+        order = torch.randperm(len(self), generator=generator)
+        return (rows for rows in torch.split(order, size) if len(rows) > 1 or len(self) == 1)
+
+    def in_order(self, size: int) -> Iterator[Tensor]:
+        return iter(torch.split(torch.arange(len(self)), size))
+
+
+def read(bench: Workbench, role: Role, limit: int | None = None) -> Samples:
+    """Prepare the rows of a role, as many as fit in two GiB; says so where that is not all of them.
+
+    Raises:
+        YoursToFix: if the role is empty.
+    """
+    inputs: dict[str, list[np.ndarray]] = {}
+    labels: list[np.ndarray] = []
+    held = 0
+    for batch in bench.batches(role, size=READ_AT_ONCE, limit=limit):
+        for name, array in batch.inputs.items():
+            inputs.setdefault(name, []).append(array)
+            held += array.nbytes
+        if batch.labels is not None:
+            labels.append(batch.labels)
+        if held > MOST_BYTES:
+            rows = sum(map(len, next(iter(inputs.values()))))
+            bench.log(f"Uses the first {rows:,} {role} rows: more do not fit in memory.", level="warning")
+            break
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(np.concatenate(parts))) for name, parts in inputs.items()}
+    return Samples(tensors, np.concatenate(labels) if labels else None)

@@ -1,0 +1,157 @@
+"""What a network is taught with: rows, labels, a teacher's answers, and the exam on validation rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+from torch.nn import functional
+
+from workers import evaluation
+from workers.contract import Contract, Task
+from workers.errors import YoursToFix
+from workers.evaluation import predictions as said
+from workers.facts import Role
+from workers.metric import Metric, for_contract
+from workers.model import LoadedModel
+from workers.numerics import distillation
+from workers.training.network import first_output
+from workers.training.samples import Samples, read
+from workers.workbench import Workbench
+
+EXAM_ROWS = 512
+UNLEARNABLE = ("labels",)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much labels and teacher count; ``temperature`` softens the teacher's class scores."""
+
+    labels: float
+    teacher: float
+    temperature: float = 1.0
+
+
+class School:
+    """The rows of one dataset as lessons, and its validation rows as an exam.
+
+    The teacher's answers are computed once, before the first epoch: asking it anew in every epoch
+    costs about as much as the training itself.
+    """
+
+    def __init__(self, bench: Workbench, weights: Weights, teacher: LoadedModel | None, rows: int | None) -> None:
+        self.bench = bench
+        self.contract: Contract = bench.contract
+        self.weights = weights
+        self.meaning = self.contract.outputs[0].meaning if self.contract.outputs else "other"
+        self._require_a_gradient()
+        self.names = [spec.name for spec in self.contract.inputs]
+        self.train = read(bench, Role.TRAIN, rows)
+        self.validation = read(bench, Role.VALIDATION)
+        self.targets = self._targets(self.train)
+        wants_teacher = teacher is not None and weights.teacher > 0
+        self.answers = self._answers(teacher, Role.TRAIN, len(self.train)) if wants_teacher else None
+        self.metric = self._metric()
+        asked = self.metric is None and teacher is not None
+        self.expected = self._answers(teacher, Role.VALIDATION, len(self.validation)) if asked else None
+        if self.targets is None and self.answers is None:
+            raise YoursToFix(
+                "Expected labels or a teacher to learn from, found neither.",
+                hint="Choose a dataset with labels, or let the step learn from the baseline.",
+                code="training.nothing-to-learn",
+            )
+
+    @property
+    def exam_name(self) -> str:
+        """What the exam measures, for people."""
+        return self.metric.about.title if self.metric else "Agreement with the teacher"
+
+    def loss(self, result: Tensor | tuple[Tensor, ...], rows: Tensor) -> Tensor:
+        """The weighted loss of a batch; scalar.
+
+        Args:
+            result: what the network returned for the rows.
+            rows: numbers of training rows.
+        """
+        outputs = first_output(result).float()
+        total = outputs.new_zeros(())
+        if self.targets is not None and self.weights.labels > 0:
+            total = total + self.weights.labels * self._task_loss(outputs, self.targets[rows])
+        if self.answers is not None:
+            total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers[rows])
+        return total
+
+    def exam(self, module: fx.GraphModule) -> float:
+        """The headline metric on validation rows, or the agreement with the teacher; higher is better.
+
+        Errors such as RMSE come with their sign turned.
+        """
+        outputs = self.predict(module, self.validation)
+        if self.metric is None:
+            return -float(self._teacher_loss(outputs, self._expected()))
+        found = said.Predictions(outputs.numpy(), self.validation.labels, np.arange(len(outputs)))
+        scores, labels = said.readable(found, self.contract)
+        value = self.metric.measure(scores, labels, seed=self.bench.seed).value
+        return value if self.metric.about.higher_is_better else -value
+
+    def predict(self, module: fx.GraphModule, samples: Samples) -> Tensor:
+        """The first output for all rows, float32."""
+        module.eval()
+        parts = []
+        with torch.no_grad():
+            for rows in samples.in_order(EXAM_ROWS):
+                self.bench.check()
+                parts.append(first_output(module(*samples.pick(rows, self.names))).float())
+        return torch.cat(parts)
+
+    def _expected(self) -> Tensor:
+        return self.expected if self.expected is not None else torch.zeros(len(self.validation), 1)
+
+    def _metric(self) -> Metric | None:
+        suited = for_contract(self.contract) if self.validation.labels is not None else ()
+        return suited[0] if suited else None
+
+    def _require_a_gradient(self) -> None:
+        if self.meaning in UNLEARNABLE:
+            raise YoursToFix(
+                "Expected scores or values as the network's output, found class numbers, which have no gradient.",
+                hint="Export the network with its class scores as first output.",
+                code="training.no-gradient",
+            )
+
+    def _targets(self, samples: Samples) -> Tensor | None:
+        """Labels as the loss wants them: class numbers, or floats; None where the task has no loss of its own."""
+        if samples.labels is None or self.weights.labels == 0:
+            return None
+        if self.contract.task is Task.CLASSIFICATION:
+            return torch.from_numpy(samples.labels.astype(np.int64)).reshape(len(samples), *samples.labels.shape[2:])
+        if self.contract.task is Task.REGRESSION:
+            return torch.from_numpy(samples.labels.astype(np.float32)).flatten(1) if samples.labels.ndim > 1 else (
+                torch.from_numpy(samples.labels.astype(np.float32))[:, None]
+            )  # fmt: skip
+        return None
+
+    def _answers(self, teacher: LoadedModel | None, role: Role, rows: int) -> Tensor:
+        assert teacher is not None and self.bench.data is not None  # both were asked for by the caller
+        session = evaluation.open_session(teacher.proto.SerializeToString(), threads=self.bench.threads)
+        asked = evaluation.predict(session, self.bench.data, role, limit=rows, check=self.bench.check)
+        return torch.from_numpy(np.ascontiguousarray(asked.outputs))
+
+    def _logits(self, outputs: Tensor) -> Tensor:
+        return distillation.class_logits(outputs, probabilities=self.meaning == "probabilities")
+
+    def _task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.contract.task is Task.CLASSIFICATION:
+            return functional.cross_entropy(self._logits(outputs), targets)
+        return functional.mse_loss(outputs.flatten(1), targets)
+
+    def _teacher_loss(self, outputs: Tensor, answers: Tensor) -> Tensor:
+        if self.contract.task is Task.CLASSIFICATION:
+            return distillation.soft_cross_entropy(
+                self._logits(outputs), self._logits(answers), temperature=self.weights.temperature
+            )
+        if self.contract.task is Task.EMBEDDING:
+            return distillation.cosine_distance(outputs, answers)
+        return functional.mse_loss(outputs.flatten(1), answers.flatten(1))
