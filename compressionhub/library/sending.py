@@ -26,6 +26,7 @@ class SentFile(FileResponse):
         self._file = store().path(key).open("rb")
         super().__init__(self._file, as_attachment=True, filename=filename, **more)
         self["X-Content-SHA256"] = sha256
+        self["Cache-Control"] = "private, no-store"  # whoever may fetch it now may not be able to tomorrow
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         read = sync_to_async(self._file.read)

@@ -72,6 +72,7 @@ class Site:
         self.healthy = False
 
     def run(self) -> None:
+        os.umask(0o077)  # database, uploads and logs are for the account that runs the site; children inherit this
         require_writable(self.data)
         require_room(self.data, LEAST_FREE_BYTES)
         runs = self.data / "run"

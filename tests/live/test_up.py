@@ -170,3 +170,14 @@ def running(data: Path, mark: str) -> psutil.Process:
                     return each
         time.sleep(0.1)
     raise AssertionError(f"{mark} does not run")
+
+
+def test_nobody_else_on_the_machine_can_read_what_the_site_writes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with site(data, free_port()) as process:
+        said_until(process, "Ready after")
+        started_by(data, at_least=4)
+
+        open_to_others = [path.name for path in (data, *data.iterdir()) if path.stat().st_mode & 0o077]
+
+    assert open_to_others == []

@@ -63,7 +63,9 @@ class Draft:
     @property
     def seed_value(self) -> int | None:
         """The seed as a number; None where something else was typed."""
-        return int(self.seed) if self.seed.isdecimal() and int(self.seed) <= MOST_SEED else None
+        # Python reads no number of over 4,300 digits
+        typed = int(self.seed) if self.seed.isdecimal() and len(self.seed) < 20 else MOST_SEED + 1
+        return typed if typed <= MOST_SEED else None
 
     @property
     def faults(self) -> list[str]:

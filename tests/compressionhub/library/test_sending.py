@@ -18,4 +18,5 @@ async def test_an_asgi_server_gets_the_file_in_pieces(tmp_path):
     assert hashlib.sha256(b"".join(pieces)).hexdigest() == wanted == answer["X-Content-SHA256"]
     assert max(map(len, pieces)) <= PIECE_BYTES
     assert len(pieces) == 4
+    assert "no-store" in answer["Cache-Control"]
     assert 'filename="big.onnx"' in answer["Content-Disposition"]
