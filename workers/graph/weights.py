@@ -46,11 +46,12 @@ def input_axes(proto: ModelProto, ops: Collection[str], *, excluded: Collection[
     for node in proto.graph.node:
         for slot, name in enumerate(node.input):
             if name in taken and node.op_type in ops:
-                found.setdefault(name, set()).add(_summed_axis(node, slot))
+                found.setdefault(name, set()).add(summed_axis(node, slot))
     return {name: axes.pop() for name, axes in found.items() if len(axes) == 1}
 
 
-def _summed_axis(node: NodeProto, slot: int) -> int:
+def summed_axis(node: NodeProto, slot: int) -> int:
+    """The axis of a node's weight that a product sums over; ``slot`` is the weight's place among its inputs."""
     if node.op_type == "ConvTranspose":
         return 0
     if node.op_type == "Conv":
