@@ -69,9 +69,7 @@ def test_what_the_page_sends_is_read_in_its_order_and_hostile_names_fall_away():
     ]
 
 
-@pytest.mark.parametrize(
-    "seed", ["", "-1", "1.5", "seven", "99999999999", "9" * 5000, "\N{ARABIC-INDIC DIGIT NINE}" * 5000]
-)
+@pytest.mark.parametrize("seed", ["", "-1", "1.5", "seven", "99999999999", "9" * 5000, "\u0669" * 5000])
 def test_a_seed_that_is_no_small_whole_number_is_a_fault(seed):
     assert any("seed" in fault for fault in Draft(seed=seed).faults)
 
