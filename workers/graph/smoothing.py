@@ -165,7 +165,8 @@ def move(proto: ModelProto, spot: Spot, divisors: NDArray[np.float64]) -> None:
 
 def graph_node(proto: ModelProto, like: NodeProto) -> NodeProto:
     """The node of the graph as it is now that writes what another one wrote."""
-    return next(node for node in proto.graph.node if node.output[0] == like.output[0])
+    found: NodeProto = next(node for node in proto.graph.node if node.output[0] == like.output[0])
+    return found
 
 
 def _stored(proto: ModelProto, node: NodeProto, slot: int, values: NDArray[np.float64]) -> str:
