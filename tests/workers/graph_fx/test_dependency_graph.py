@@ -17,17 +17,17 @@ from workers.graph.fx import to_onnx, to_torch
 pruning = pytest.importorskip("torch_pruning")
 
 
-@pytest.mark.parametrize("kind", ["LeNet", "ResNet", "MobileNet", "EfficientNet", "MLP", "ViT", "encoder"])
+@pytest.mark.parametrize("kind", ["LeNet", "ResNet", "MobileNet", "EfficientNet", "MLP", "U-Net", "ViT", "encoder"])
 @pytest.mark.parametrize("live", [False, True], ids=["folded", "live"])
 def test_half_of_the_channels_can_go(kind, live):
     make, examples = KINDS[kind]
-    if live and kind in ("ViT", "encoder", "LeNet"):
+    if live and kind in ("ViT", "encoder", "LeNet", "U-Net"):
         pytest.skip("it has no batch normalisation")
     proto = exported(randomize(make()), *examples, fold_batch_norm=not live)
     module = to_torch(proto)
     feed = fed(proto, 2)
     inputs = tuple(torch.from_numpy(values) for values in feed.values())
-    last = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
+    last = [part for part in module.modules() if isinstance(part, nn.Linear | nn.Conv2d)][-1]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells which bare parameters it found

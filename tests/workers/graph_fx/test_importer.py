@@ -260,6 +260,25 @@ def test_a_use_that_cannot_be_trained_is_refused_with_the_reason(node, reason):
         to_torch(proto)
 
 
+def test_an_output_that_became_narrower_says_so():
+    border = (TensorProto.FLOAT, ["n", 4])
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    proto = graph_of(nodes, {"x": border}, {"y": border}, {"w": np.eye(4, dtype=np.float32)})
+    module = to_torch(proto)
+    path = next(name for name, part in module.named_modules() if isinstance(part, nn.Linear))
+
+    module.set_submodule(path, nn.Linear(4, 3, bias=False))
+
+    dims = to_onnx(module, like=proto).graph.output[0].type.tensor_type.shape.dim
+    assert (dims[0].dim_param, dims[1].dim_value) == ("n", 3)
+
+
+def test_group_normalisation_is_found_where_it_is_spelt_out():
+    module = to_torch(exported(randomize(networks.UNet()), torch.zeros(1, 1, 16, 16)))
+
+    assert [part.num_groups for part in module.modules() if isinstance(part, nn.GroupNorm)] == [2]
+
+
 def test_a_mask_is_no_parameter():
     mask = np.triu(np.full((4, 4), -1e9, np.float32), 1)
     border = (TensorProto.FLOAT, ["n", 4, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import onnxslim
 import pytest
 import torch
 from torch import nn
@@ -46,6 +47,16 @@ def test_a_network_computes_the_same_in_torch_and_after_the_way_back(kind, opset
     module = assert_agrees(proto)
 
     assert_gradients_reach_every_parameter(module, proto)
+
+
+@pytest.mark.parametrize("kind", ["EfficientNet", "U-Net", "bidirectional GRU", "encoder"])
+def test_a_simplified_file_computes_the_same(kind):
+    make, examples = KINDS[kind]
+    torch.manual_seed(0)
+
+    proto = onnxslim.slim(exported(randomize(make()), *examples))
+
+    assert_agrees(proto)
 
 
 @pytest.mark.parametrize("kind", ["ResNet", "MobileNet", "EfficientNet", "MLP"])

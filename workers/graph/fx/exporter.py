@@ -12,6 +12,7 @@ from onnx import ModelProto, helper
 from torch import Tensor, fx, nn
 
 from workers.graph import surgery
+from workers.graph.fx import borders
 from workers.graph.fx.branches import Choice, typed
 from workers.graph.fx.errors import CannotExport
 from workers.graph.fx.operators import load
@@ -55,6 +56,7 @@ def _assembled(writer: Writer, like: ModelProto, inputs: list[onnx.ValueInfoProt
     known = {entry.domain for entry in proto.opset_import}
     proto.opset_import.extend(helper.make_opsetid(domain, 1) for domain in sorted(writer.domains - known))
     surgery.drop_unused_domains(proto)
+    borders.corrected(proto)
     return proto
 
 

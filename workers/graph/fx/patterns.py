@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper
-from torch import fx
+from torch import fx, nn
 
 from workers.graph.fx.builder import Builder
 from workers.graph.fx.operators.linear import keeps_layout, place_linear
@@ -121,6 +121,58 @@ def layer_norm(builder: Builder, node: NodeProto) -> Group | None:
     return Group(tuple(members), build)
 
 
+def group_norm(builder: Builder, node: NodeProto) -> Group | None:
+    """Groups folded into channels, instance normalisation without scale, unfolded, scale and bias per channel."""
+    source = builder.source
+    fold, unfold = source.makers.get(node.input[0]), source.only_consumer(node.output[0])
+    if fold is None or unfold is None or fold.op_type != "Reshape" or unfold.op_type != "Reshape":
+        return None
+    shape, rank = source.shape(fold.input[0]), source.rank(fold.input[0])
+    scaling = source.only_consumer(unfold.output[0])
+    adding = source.only_consumer(scaling.output[0]) if scaling is not None else None
+    if scaling is None or adding is None or shape is None or rank is None or not _is_plain(source, node):
+        return None
+    groups, channels = source.array(node.input[1]).size, shape[1]
+    scale = _per_channel_beside(builder, scaling, unfold.output[0], "Mul", channels, rank)
+    bias = _per_channel_beside(builder, adding, scaling.output[0], "Add", channels, rank)
+    members = (fold, node, unfold, scaling, adding)
+    returns = source.shape(unfold.output[0]) in (None, shape) or unfold.input[1] in source.makers
+    if not scale or not bias or channels is None or not returns or not _is_closed(source, list(members)):
+        return None
+
+    def make() -> nn.Module:
+        module = nn.GroupNorm(groups, channels, attributes_of(node).get("epsilon", 1e-5), device="meta")
+        module.weight = builder.parameter(scale, "flat", lambda tensor: tensor.reshape(-1))
+        module.bias = builder.parameter(bias, "flat", lambda tensor: tensor.reshape(-1))
+        return module
+
+    def build(builder: Builder) -> fx.Node:
+        weights, args = {"weight": scale, "bias": bias}, [builder.value(fold.input[0])]
+        return builder.place(adding, make, weights=weights, args=args, notes={"rank": rank})
+
+    return Group(members, build)
+
+
+def _is_plain(source: Source, node: NodeProto) -> bool:
+    """Whether a normalisation has scale one and bias zero."""
+    if any(name not in source.weights for name in node.input[1:3]):
+        return False
+    return bool((source.array(node.input[1]) == 1).all() and (source.array(node.input[2]) == 0).all())
+
+
+def _per_channel_beside(
+    builder: Builder, node: NodeProto, value: str, op_type: str, channels: int | None, rank: int
+) -> str:
+    """The trained (C, 1, …) a node of this type combines with a value; empty where it is something else."""
+    if node.op_type != op_type or list(node.input).count(value) != 1:
+        return ""
+    other = str(node.input[1] if node.input[0] == value else node.input[0])
+    wanted = [channels, *[1] * (rank - 2)]
+    if not builder.is_weight(other) or list(builder.source.weights[other].dims)[-len(wanted) :] != wanted:
+        return ""
+    return other if builder.source.array(other).size == channels else ""
+
+
 def _number_and_value(source: Source, node: NodeProto | None, op_type: str) -> tuple[float | None, str]:
     """The constant number and the computed value a node combines."""
     if node is None or node.op_type != op_type:
@@ -160,6 +212,7 @@ def _is_closed(source: Source, members: list[NodeProto]) -> bool:
 MATCHERS: dict[str, tuple[Callable[[Builder, NodeProto], Group | None], ...]] = {
     "MatMul": (linear,),
     "Div": (layer_norm,),
+    "InstanceNormalization": (group_norm,),
 }
 
 

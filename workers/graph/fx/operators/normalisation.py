@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from onnx import NodeProto
 from torch import Tensor, fx, nn
@@ -210,11 +211,28 @@ def read_group_norm(builder: Builder, node: NodeProto) -> fx.Node | None:
 
 @writes_module(nn.GroupNorm)
 def write_group_norm(writer: Writer, call: Call, module: nn.GroupNorm) -> None:
-    if writer.opset < PER_CHANNEL_SINCE:
-        raise writer.fail(call, f"it needs opset {PER_CHANNEL_SINCE}, the network has {writer.opset}")
+    if writer.opset < PER_CHANNEL_SINCE or "rank" in call.origin.notes:
+        _write_groups_spelt_out(writer, call, module)
+        return
     inputs = [call.args[0], writer.tensor(module.weight, "scale"), writer.tensor(module.bias, "bias")]
     name, groups = call.origin.name, module.num_groups
     writer.emit("GroupNormalization", inputs, call.outputs, name=name, num_groups=groups, epsilon=module.eps)
+
+
+def _write_groups_spelt_out(writer: Writer, call: Call, module: nn.GroupNorm) -> None:
+    """Each group as one channel of an instance normalisation, then scale and bias per channel."""
+    x, out, groups = call.args[0], call.outputs[0], module.num_groups
+    trailing = int(call.origin.notes.get("rank", 4)) - 2
+    rows = writer.then("Reshape", [x, writer.numbers((0, groups, -1), "groups")], f"{out}/groups")
+    ones = writer.array(np.ones(groups, np.float32), "ones")
+    zeros = writer.array(np.zeros(groups, np.float32), "zeros")
+    normal = writer.then("InstanceNormalization", [rows, ones, zeros], f"{out}/normal", epsilon=module.eps)
+    back = writer.then("Reshape", [normal, writer.then("Shape", [x], f"{out}/shape")], f"{out}/back")
+    scale, bias = (
+        writer.tensor(held, "scale", layout=("trailing", trailing), change=lambda w: w.reshape(-1, *[1] * trailing))
+        for held in (module.weight, module.bias)
+    )
+    writer.emit("Add", [writer.then("Mul", [back, scale], f"{out}/scaled"), bias], [out], name=call.origin.name)
 
 
 @operator("GroupNormalization")
