@@ -12,6 +12,8 @@ from workers.contract import Contract
 from workers.ticket import Kind, Limits, Ticket
 
 LIMITS = Limits()
+# A file nobody knows yet may be made to keep a worker busy for ever; looking into an honest one takes minutes.
+WALL_SECONDS = {Kind.INSPECT: 30 * 60, Kind.TRY: 15 * 60}
 log = logging.getLogger(__name__)
 
 
@@ -35,8 +37,13 @@ def ticket(job: Job) -> Ticket:
         recipe=job.recipe_value,
         device=job.device,
         seed=job.seed,
-        limits=LIMITS,
+        limits=limits(Kind(job.kind)),
     )
+
+
+def limits(kind: Kind) -> Limits:
+    """What a job of this kind may take."""
+    return LIMITS.model_copy(update={"wall_seconds": WALL_SECONDS.get(kind, LIMITS.wall_seconds)})
 
 
 def _contract(job: Job) -> Contract | None:

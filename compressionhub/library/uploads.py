@@ -133,7 +133,7 @@ def _tell(request: HubRequest, found: Upload) -> HttpResponse:
     if arrived == found.size_bytes and not found.arrived_at:
         # The bytes came but the hub went away before it took them in; a client with nothing left to send only asks.
         with partial.alone(found.pk):
-            found.refresh_from_db(fields=["arrived_at", "arrived_as"])
+            _see_it_is_there_still(found)
             actions.finish_upload(upload=found)
     return HttpResponse(headers={"Upload-Offset": str(arrived), "Upload-Length": str(found.size_bytes), **_life(found)})
 
@@ -143,13 +143,22 @@ def _receive(request: HubRequest, found: Upload) -> HttpResponse:
     offset, checksum = tus.number(request, "Upload-Offset"), tus.checksum(request)
     _refuse_too_long(request, found, offset)
     with partial.alone(found.pk) as file:
-        found.refresh_from_db(fields=["arrived_at"])
+        _see_it_is_there_still(found)
         if found.arrived_at is not None:
             raise Invalid("This file has arrived already.", hint="Start a new upload.", code="upload.arrived")
         arrived = partial.append(file, body_of(request), offset=offset, most=found.size_bytes, checksum=checksum)
         if arrived == found.size_bytes:
             actions.finish_upload(upload=found)
     return HttpResponse(status=204, headers={"Upload-Offset": str(arrived), **_life(found)})
+
+
+def _see_it_is_there_still(found: Upload) -> None:
+    """Read again whether it has arrived; thrown away meanwhile, its file must not come back without its row."""
+    try:
+        found.refresh_from_db(fields=["arrived_at", "arrived_as"])
+    except Upload.DoesNotExist:
+        partial.discard(found.pk)
+        raise NotFound("There is no such upload any more.", hint="It was thrown away. Start it again.") from None
 
 
 def _refuse_too_long(request: HttpRequest, found: Upload, offset: int) -> None:

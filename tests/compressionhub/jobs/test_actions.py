@@ -6,7 +6,7 @@ from django.utils import timezone
 from compressionhub.accounts.models import AuditEntry
 from compressionhub.errors import HubError, Invalid, NotAllowed, WrongState
 from compressionhub.fleet.valkey import waiting_tasks
-from compressionhub.jobs import actions
+from compressionhub.jobs import actions, tickets
 from compressionhub.jobs.gate import Gate
 from compressionhub.jobs.models import Job, JobEvent, SavedRecipe
 from compressionhub.jobs.states import ENDED, MOVES, Kind, State, check_move
@@ -15,7 +15,7 @@ from compressionhub.library.signals import file_arrived, trial_wanted
 from workers.errors import YoursToFix
 from workers.facts import Role
 from workers.recipe import from_value
-from workers.ticket import Ticket
+from workers.ticket import Limits, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -224,3 +224,9 @@ def test_nothing_leads_out_of_success_and_every_state_can_be_left_or_is_final():
 def test_a_move_that_the_table_does_not_know_is_refused():
     with pytest.raises(WrongState):
         check_move(State.SUCCEEDED, State.RUNNING)
+
+
+def test_looking_into_a_file_nobody_knows_yet_holds_a_worker_for_minutes_and_not_for_hours():
+    assert tickets.limits(Kind.INSPECT).wall_seconds <= 30 * 60
+    assert tickets.limits(Kind.TRY).wall_seconds <= 15 * 60
+    assert tickets.limits(Kind.COMPRESS) == Limits()

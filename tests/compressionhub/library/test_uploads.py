@@ -353,3 +353,17 @@ def test_a_file_is_put_back_if_it_cannot_be_written_down(bob_client, monkeypatch
 
     assert ask(bob_client, address).headers["Upload-Offset"] == "4"
     assert ModelVersion.objects.count() == 1
+
+
+def test_a_chunk_for_an_upload_thrown_away_at_the_same_moment_leaves_no_file(bob_client, monkeypatch):
+    address = announce(bob_client, 10, name="digits").headers["Location"]
+    key, really_alone = Upload.objects.get().pk, partial.alone
+
+    def after_it_is_gone(upload):
+        Upload.objects.filter(pk=upload).delete()
+        return really_alone(upload)
+
+    monkeypatch.setattr(partial, "alone", after_it_is_gone)
+
+    assert send(bob_client, address, 0, b"12345").status_code == 404
+    assert not partial.path_of(key).exists()
