@@ -73,6 +73,12 @@ class StaticInt8(Technique):
             "the device is one."
         ),
     )
+    bias_correction: bool = Field(
+        False,
+        title="Correct biases",
+        description="Take what rounding the weights adds to each output's mean off its bias. Helps most with one scale "
+        "for a whole layer or 7-bit weights.",
+    )
     excluded: tuple[str, ...] = Field(
         (),
         max_length=500,
@@ -110,7 +116,7 @@ class StaticInt8(Technique):
         )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import calibration, int8, surgery
+        from workers.graph import bias_correction, calibration, int8, surgery
 
         surgery.require_float32(model.proto, self.about.title)
         left = surgery.known_layers(model.proto, self.excluded)
@@ -118,13 +124,17 @@ class StaticInt8(Technique):
         ranges = calibration.ranges(
             ready,
             QUANTIZED,
-            bench,
+            bench.part(0, 0.7) if self.bias_correction else bench,
             method=self.calibration,
             samples=self.samples,
             percentile=self.percentile,
         )
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
-        quantized = int8.static(ready, ranges, choice, op_types=QUANTIZED, excluded=surgery.still_called(ready, left))
+        spared = surgery.still_called(ready, left)
+        if self.bias_correction:
+            first = int8.static(surgery.copy(ready), ranges, choice, op_types=QUANTIZED, excluded=spared)
+            ready = bias_correction.corrected(ready, first, bench.part(0.7, 0.95), self.samples)
+        quantized = int8.static(ready, ranges, choice, op_types=QUANTIZED, excluded=spared)
         surgery.require_int8_weights(
             quantized, hint="Layers inside branches and loops stay in float; leave out this step."
         )

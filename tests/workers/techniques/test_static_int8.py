@@ -109,6 +109,38 @@ def test_every_convolution_runs_in_integers(cnn, bench, tmp_path):
     assert "Conv" not in kinds and "Gemm" not in kinds
 
 
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_corrected_biases_bring_mean_outputs_back(make_bench, per_channel):
+    make = gaussian(12)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv", pads=[1, 1, 1, 1]),  # without a bias of its own
+        helper.make_node("Relu", ["c"], ["r"], name="relu"),
+        helper.make_node("Conv", ["r", "v", "b"], ["y"], name="last"),
+    ]
+    weights = {"w": make(16, 3, 3, 3), "v": make(8, 16, 3, 3), "b": make(8)}
+    weights["v"][0, 0, 0, 0] = 40  # one scale for all, or for this channel, rounds coarsely
+    model, bench = loaded(network(nodes, weights, ("N", 3, 12, 12), ("N", 8, 10, 10))), make_bench()
+    x = bench.data.values[bench.data.order[Role.VALIDATION]]
+    exact = run(model.proto, x)
+
+    def shift(technique):
+        off = run(technique.apply(model, bench).proto, x) - exact
+        return np.abs(off.mean(axis=(0, 2, 3))).sum(), np.square(off).mean()
+
+    plain, mended = (shift(StaticInt8(per_channel=per_channel, bias_correction=on)) for on in (False, True))
+    assert mended[0] < 0.5 * plain[0]
+    assert mended[1] < plain[1]
+
+
+def test_progress_rises_with_corrected_biases_as_well(cnn, make_bench):
+    seen = []
+
+    StaticInt8(bias_correction=True).apply(cnn, make_bench(emit=seen.append))
+
+    shares = [event.done / event.total for event in seen]
+    assert shares == sorted(shares) and shares[-1] == 1
+
+
 def test_excluded_layers_keep_their_float_weights(cnn, bench):
     quantized = StaticInt8(excluded=("stem/conv", "head")).apply(cnn, bench).proto
 
