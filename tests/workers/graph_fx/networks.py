@@ -12,10 +12,10 @@ from torch.nn import functional
 
 
 def exported(
-    network: nn.Module, *examples: Tensor, opset: int = 17, fold_batch_norm: bool = True, train: bool = False
+    network: nn.Module, *examples: Tensor, opset: int = 17, fold_batch_norm: bool = True, free: bool = True
 ) -> onnx.ModelProto:
-    """What the tracing exporter writes, first axes free."""
-    network.train(train)
+    """What the tracing exporter writes, first axes free unless told otherwise."""
+    network.eval()
     file = io.BytesIO()
     names = [f"in{index}" for index in range(len(examples))]
     mode = torch.onnx.TrainingMode.EVAL if fold_batch_norm else torch.onnx.TrainingMode.PRESERVE
@@ -29,7 +29,7 @@ def exported(
             opset_version=opset,
             input_names=names,
             output_names=["out"],
-            dynamic_axes={name: {0: "batch"} for name in [*names, "out"]},
+            dynamic_axes={name: {0: "batch"} for name in [*names, "out"]} if free else None,
             training=mode,
             do_constant_folding=fold_batch_norm,
         )

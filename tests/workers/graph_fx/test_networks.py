@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnxslim
 import pytest
 import torch
 from torch import nn
 
 from tests.workers.graph_fx import networks
-from tests.workers.graph_fx.agreement import assert_agrees, assert_gradients_reach_every_parameter
+from tests.workers.graph_fx.agreement import (
+    assert_agrees,
+    assert_close,
+    assert_gradients_reach_every_parameter,
+    fed,
+    run,
+    run_torch,
+)
 from tests.workers.graph_fx.networks import exported, randomize
+from workers.graph.fx import to_torch
 
 IMAGE = (torch.zeros(2, 3, 16, 16),)
 GRAY = (torch.zeros(2, 1, 16, 16),)
@@ -47,6 +56,18 @@ def test_a_network_computes_the_same_in_torch_and_after_the_way_back(kind, opset
     module = assert_agrees(proto)
 
     assert_gradients_reach_every_parameter(module, proto)
+
+
+@pytest.mark.parametrize("kind", ["LeNet", "MobileNet", "U-Net", "LSTM", "encoder", "ViT", "language model"])
+def test_a_file_for_one_row_trains_with_many(kind):
+    make, examples = KINDS[kind]
+    proto = exported(randomize(make()), *[values[:1] for values in examples], free=False)
+    module = to_torch(proto)
+    rows = [fed(proto, 1, seed) for seed in range(5)]
+
+    together = run_torch(module, {name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
+
+    assert_close(together, [np.concatenate([run(proto, row)[0] for row in rows])])
 
 
 @pytest.mark.parametrize("kind", ["EfficientNet", "U-Net", "bidirectional GRU", "encoder"])

@@ -27,10 +27,14 @@ def free_the_batch(builder: Builder) -> None:
 
 def _freed(before: Shape | None, wanted: tuple[int, ...]) -> tuple[int, ...] | None:
     """The same target in a freer form; None where it cannot be said with certainty."""
-    if before is None or len(before) < 2 or len(wanted) < 2 or 0 in wanted or None in before[1:]:
+    if not before or len(before) < 2 or len(wanted) < 2 or 0 in wanted:
         return None
-    row = math.prod(size for size in before[1:] if size is not None)
-    keeps_rows = -1 not in wanted[1:] and math.prod(wanted[1:]) == row
-    if not keeps_rows or wanted[0] not in (-1, before[0]):
-        return None
-    return (0, -1) if len(wanted) == 2 else (0, *wanted[1:])
+    if wanted[0] == before[0] or (wanted[0] == -1 and _row(before) == math.prod(wanted[1:])):
+        return (0, -1) if len(wanted) == 2 else (0, *wanted[1:])
+    return None
+
+
+def _row(shape: Shape) -> int | None:
+    """How many elements stand behind one entry of the first axis, if that is known."""
+    sizes = [size for size in shape[1:] if size is not None]
+    return math.prod(sizes) if len(sizes) == len(shape) - 1 else None

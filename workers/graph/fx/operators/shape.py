@@ -70,7 +70,11 @@ def unsqueeze(x: Tensor, axes: Any) -> Tensor:
 
 @operator("Concat")
 def concat(*inputs: Tensor, axis: int) -> Tensor:
-    return torch.cat(inputs, axis)
+    """A single row, such as the class token of a file with batch size 1, is repeated beside a larger batch."""
+    rows = max(x.shape[0] for x in inputs)
+    if axis % inputs[0].ndim == 0 or all(x.shape[0] == rows for x in inputs):
+        return torch.cat(inputs, axis)
+    return torch.cat([x.expand(rows, *x.shape[1:]) if x.shape[0] == 1 else x for x in inputs], axis)
 
 
 @operator("Split", host={"split"}, since={"split": 13})
