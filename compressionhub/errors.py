@@ -93,6 +93,12 @@ def no_permission(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, {**problem, "detail": "Ask an admin of your team."})
 
 
+def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form's secret does not match: an old page, cookies that are off, or another site's form."""
+    problem = {"type": "hub.out-of-date", "title": "This page is out of date, so nothing was done.", "status": 403}
+    return answer(request, {**problem, "detail": "Go back, reload it and try again. Cookies must be allowed."})
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     problem = {"type": "hub.not-found", "title": "There is nothing at this address.", "status": 404}
     return answer(request, {**problem, "detail": "It may have been deleted, or it belongs to another team."})
