@@ -60,3 +60,13 @@ def read(bench: Workbench, role: Role, limit: int | None = None) -> Samples:
             break
     tensors = {name: torch.from_numpy(np.ascontiguousarray(np.concatenate(parts))) for name, parts in inputs.items()}
     return Samples(tensors, np.concatenate(labels) if labels else None)
+
+
+def example(bench: Workbench) -> tuple[Tensor, ...]:
+    """Two rows, or two of zeros where there is no data, in the order of the network's inputs."""
+    roles = bench.data.facts.roles if bench.data is not None else {}
+    for role in (Role.CALIBRATION, Role.TRAIN, Role.VALIDATION):
+        if role in roles and roles[role].rows > 1:
+            rows = next(bench.batches(role, size=2, limit=2))
+            return tuple(torch.from_numpy(rows.inputs[spec.name]) for spec in bench.contract.inputs)
+    return tuple(torch.from_numpy(np.zeros((2, *spec.shape), np.dtype(spec.dtype))) for spec in bench.contract.inputs)
