@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import onnxslim
 import pytest
 import torch
@@ -56,6 +58,21 @@ def test_a_network_computes_the_same_in_torch_and_after_the_way_back(kind, opset
     module = assert_agrees(proto)
 
     assert_gradients_reach_every_parameter(module, proto)
+
+
+@pytest.mark.parametrize("kind", ["LeNet", "EfficientNet", "U-Net", "encoder", "language model"])
+def test_a_file_saved_by_onnxruntimes_optimizer_computes_the_same(kind, tmp_path):
+    make, examples = KINDS[kind]
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    proto = exported(randomize(make()), *examples)
+    ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    optimized = onnx.load(tmp_path / "optimized.onnx")
+    assert any(node.domain == "com.microsoft" for node in optimized.graph.node)
+
+    assert_agrees(optimized)
 
 
 @pytest.mark.parametrize("kind", ["LeNet", "MobileNet", "U-Net", "LSTM", "encoder", "ViT", "language model"])

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from workers.graph import folding, surgery
+from workers.graph.fx.shapes import inferred
 from workers.graph.fx.source import attributes_of
 
 MOST_ROUNDS = 1024
@@ -62,10 +62,7 @@ def _fold_shapes(proto: ModelProto) -> None:
 
 
 def _known_dims(proto: ModelProto) -> dict[str, list[int | None]]:
-    try:
-        graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-    except Exception:  # shape inference raises bare errors; then nothing is known
-        graph = proto.graph
+    graph = inferred(proto)
     found: dict[str, list[int | None]] = {}
     for item in (*graph.value_info, *graph.input):
         if item.type.tensor_type.HasField("shape"):

@@ -6,7 +6,7 @@ from onnx import ModelProto, NodeProto
 from torch import fx
 
 from workers.graph import surgery
-from workers.graph.fx import branches, control_flow, patterns, reshaping
+from workers.graph.fx import branches, control_flow, fusions, patterns, reshaping
 from workers.graph.fx.builder import Builder
 from workers.graph.fx.errors import UnsupportedOperator
 from workers.graph.fx.naming import identifier_path
@@ -37,7 +37,7 @@ def to_torch(proto: ModelProto) -> fx.GraphModule:
     Raises:
         UnsupportedOperator: names the first operator that cannot be trained, and its node.
     """
-    source = Source(control_flow.folded(proto))
+    source = Source(control_flow.folded(fusions.taken_apart(proto)))
     if source.opset < OLDEST_OPSET:
         raise UnsupportedOperator("the whole model", proto.graph.name, f"opset {source.opset}, before {OLDEST_OPSET}")
     patterns.tie(source)

@@ -8,7 +8,6 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import onnx
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
@@ -16,11 +15,10 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 from torch import Tensor
 
 from workers.graph import folding, surgery
+from workers.graph.fx.shapes import TRAINED, inferred
 
 Shape = tuple[int | None, ...]
-LARGEST_INFERRED_BYTES = 1 << 30  # shape inference copies the model; protobuf ends at 2 GiB
 CELLS = ("LSTM", "GRU", "RNN")
-TRAINED = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 
 class Source:
@@ -111,12 +109,7 @@ class Source:
     @cached_property
     def types(self) -> dict[str, ValueInfoProto]:
         """Type and shape of every value, as far as they can be inferred."""
-        graph = self.proto.graph
-        if self.proto.ByteSize() < LARGEST_INFERRED_BYTES:
-            try:
-                graph = onnx.shape_inference.infer_shapes(self.proto, data_prop=True).graph
-            except Exception:  # shape inference raises bare errors; the shapes are only a help
-                graph = self.proto.graph
+        graph = inferred(self.proto)
         return {item.name: item for item in (*graph.value_info, *graph.input, *graph.output)}
 
     @cached_property
