@@ -193,7 +193,8 @@ def retire(*, entry: Entry, by: User, standing: Standing, reason: str) -> Entry:
     entry = Entry.objects.select_for_update().get(pk=entry.pk)
     if entry.standing != Standing.LISTED:
         raise WrongState(f"This entry is {entry.standing} already.", hint="Reload the page.", code="entry.not-listed")
-    entry.standing, entry.standing_reason = standing, reason[:300]
+    reason = " ".join(reason.split())[:300]
+    entry.standing, entry.standing_reason = standing, reason
     entry.save(update_fields=["standing", "standing_reason"])
     audit(by, f"entry.{standing}", entry, reason=reason)
     return entry
