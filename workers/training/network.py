@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, fx, nn
 
@@ -47,3 +49,17 @@ def first_output(result: Tensor | tuple[Tensor, ...]) -> Tensor:
 def is_pictorial(module: nn.Module) -> bool:
     """Whether it convolves over two axes; such networks train about a sixth faster with channels last."""
     return any(isinstance(part, nn.Conv2d) for part in module.modules())
+
+
+def copied(module: fx.GraphModule) -> fx.GraphModule:
+    """A copy that can be trained apart; weights that are shared stay shared."""
+    return copy.deepcopy(module)
+
+
+def forget(module: nn.Module, seed: int) -> None:
+    """Give every layer the random weights that torch starts a new one with."""
+    torch.manual_seed(seed)
+    for part in module.modules():
+        reset = getattr(part, "reset_parameters", None)
+        if callable(reset):
+            reset()

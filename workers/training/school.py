@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,14 @@ class School:
                 hint="Choose a dataset with labels, or let the step learn from the baseline.",
                 code="training.nothing-to-learn",
             )
+
+    def without_teacher(self) -> School | None:
+        """The same rows and exam with labels alone; None where there are no labels to learn from."""
+        if self.targets is None:
+            return None
+        other = copy.copy(self)
+        other.weights, other.answers = Weights(labels=1.0, teacher=0.0), None
+        return other
 
     @property
     def exam_name(self) -> str:
