@@ -7,9 +7,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workers.errors import EngineError, YoursToFix
+
+if TYPE_CHECKING:
+    from workers.facts import ModelFacts
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     techniques.add_argument("--json", action="store_true")
     devices = _command(commands, "devices", devices_command, "list the device profiles")
     devices.add_argument("--json", action="store_true")
+    predict = _command(commands, "predict", predict_command, "predict a time on a device that is not here")
+    given = predict.add_mutually_exclusive_group(required=True)
+    given.add_argument("--facts", type=Path, help='JSON with {"layers": [...]} and, if known, {"host": {...}}')
+    given.add_argument("--model", type=Path, help="a network; read in a child process")
+    predict.add_argument("--device", required=True, metavar="KEY", help="device profile; see 'devices'")
+    predict.add_argument("--runtime", default="", help="the runtime it will run under; the profile's own without it")
+    predict.add_argument("--json", action="store_true")
     commands.add_parser("work", help="take jobs from a queue")
     return top
 
@@ -133,6 +143,32 @@ def devices_command(options: argparse.Namespace) -> int:
 
     listed = [profile.model_dump(mode="json") for profile in profiles().values()]
     return _show(options.json, listed, [f"{item['key']:20} {item['title']}" for item in listed])
+
+
+def predict_command(options: argparse.Namespace) -> int:
+    from workers.device import profile
+    from workers.emulation import ask_about, predict, read_ask
+
+    there = profile(options.device)
+    _existing(options.facts or options.model)
+    if options.facts:
+        ask = read_ask(options.facts.read_bytes())
+    else:
+        ask = ask_about(_facts_of(options))
+    found = predict(ask.model_copy(update={"runtime": options.runtime or ask.runtime}), there)
+    said = found.model_dump(mode="json", by_alias=True)
+    return _show(options.json, said, [found.sentence, *found.notes])
+
+
+def _facts_of(options: argparse.Namespace) -> "ModelFacts":
+    """The facts of ``options.model``, read in a child process."""
+    from workers.shell import Shell
+
+    options.data = options.contract = None
+    options.device, options.seed, options.quick, options.target = "host-1t", 0, True, ""
+    with tempfile.TemporaryDirectory() as folder:
+        options.out = Path(folder)
+        return Shell(options, cache=Path(folder)).facts(options.model)
 
 
 def _show(as_json: bool, value: Any, lines: Sequence[str]) -> int:

@@ -3,9 +3,11 @@
 import os
 import platform
 import tomllib
+from datetime import date
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from workers.errors import Frozen, YoursToFix
 
@@ -15,11 +17,38 @@ INT8_DOT_PRODUCT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", 
 ARM = frozenset({"aarch64", "arm64"})
 
 
+class Fit(Frozen):
+    """What the latency predictor takes for a profile: effective parameters, fitted to published times.
+
+    They answer "which three numbers reproduce this table?" and are no facts about the hardware. ``measured_on``
+    is the device as its source calls it. ``log_residuals`` are ln(measured / predicted) of calibration models that
+    the fit had not seen; ``int8_speedups`` are float ÷ int8 times of one network each, most of them near 1.
+    """
+
+    measured_on: str
+    processor: Literal["cpu", "gpu"]
+    runtime: str
+    runtime_version: str
+    threads: int
+    precision: str = "float"
+    grade: Literal["C", "D"] = "C"
+    effective_macs_per_s: float
+    effective_bytes_per_s: float
+    effective_layer_s: float
+    models: tuple[str, ...]
+    dominated_by: tuple[str, ...]
+    log_residuals: tuple[float, ...]
+    int8_speedups: tuple[float, ...] = ()
+    source: str
+    fitted_on: date
+
+
 class DeviceProfile(Frozen):
     """Device, runtime, version, threads and precision, under one short key.
 
     ``sources`` cites each figure by field name; a field named in ``unverified`` rests on one
-    vendor sheet or less. ``usual_batch`` is the batch size its verdict is given for.
+    vendor sheet or less. ``usual_batch`` is the batch size its verdict is given for. Power is at full load, with
+    its range; without a ``fit`` nothing is predicted for this profile.
     """
 
     key: str
@@ -36,9 +65,14 @@ class DeviceProfile(Frozen):
     memory_bytes: int = 0
     usual_batch: int = 1
     power_w: float | None = None
+    power_low_w: float | None = None
+    power_high_w: float | None = None
+    idle_w: float | None = None
+    battery_wh: float | None = None
     price_usd: float | None = None
     sources: dict[str, str] = {}
     unverified: tuple[str, ...] = ()
+    fit: Fit | None = None
 
     @property
     def has_int8_dot_product(self) -> bool:

@@ -39,6 +39,21 @@ class LayerFacts(Frozen):
     output_shape: tuple[int, ...] = ()
 
 
+class KindOfWork(Frozen):
+    """All layers of one kind together, for one sample: products, and how many numbers they hold, read and write.
+
+    Kinds: ``c1`` 1x1 convolution, ``c3w`` 3x3 with stride 1, ``cx`` any other, ``dw`` depthwise or grouped, ``fc``
+    fully connected, ``gemm`` other matrix products, ``other`` everything that multiplies nothing.
+    """
+
+    kind: Literal["c1", "c3w", "cx", "dw", "fc", "gemm", "other"]
+    count: int
+    macs: int
+    weights: int
+    act_in: int
+    act_out: int
+
+
 class ModelFacts(Frozen):
     """What a network is. ``size_bytes`` counts the file with its external data; MACs are for batch 1."""
 
@@ -52,6 +67,7 @@ class ModelFacts(Frozen):
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
     layers: tuple[LayerFacts, ...] = ()
+    work: tuple[KindOfWork, ...] = ()
     op_counts: dict[str, int] = {}
     weight_bytes: dict[str, int] = {}
     external_data: bool = False

@@ -11,7 +11,7 @@ from workers import bundle
 from workers.alone import Alone
 from workers.contract import Contract
 from workers.device import host, profile
-from workers.errors import Problem, YoursToFix
+from workers.errors import OursToFix, Problem, YoursToFix
 from workers.events import (
     EVENT,
     DatasetInspected,
@@ -23,6 +23,7 @@ from workers.events import (
     Progress,
     StepFinished,
 )
+from workers.facts import ModelFacts
 from workers.foreman import Foreman, sha256
 from workers.recipe import Recipe
 from workers.sandbox import Nursery
@@ -92,6 +93,21 @@ class Shell:
             if isinstance(event, ModelInspected | DatasetInspected):
                 self._print(event)
         return self._complain(finished)
+
+    def facts(self, path: Path) -> ModelFacts:
+        """What a network is, read in a child.
+
+        Raises:
+            EngineError: the problem that the child reported.
+        """
+        self.options.model = path
+        finished = self._carry_out(self._ticket(Kind.INSPECT, None))
+        for event in self.heard:
+            if isinstance(event, ModelInspected):
+                return event.facts
+        problem = finished.problem or Problem(fault="ours", code="inspect.silent", message="Nothing was reported.")
+        fault = YoursToFix if problem.fault == "yours" else OursToFix
+        raise fault(problem.message, hint=problem.hint, code=problem.code)
 
     def _print(self, event: ModelInspected | DatasetInspected) -> None:
         said = event.model_dump(mode="json", exclude={"type"})

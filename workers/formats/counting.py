@@ -15,6 +15,7 @@ from workers.formats.parameters import NOT_LEARNED, owner, parameters_in, stored
 from workers.formats.shapes import Shaped, infer, own_operator
 from workers.formats.skeleton import shell
 from workers.formats.structure import all_nodes
+from workers.formats.work import by_kind
 
 ZIP_LEVEL = 6
 RAW_DEFLATE = -15
@@ -66,6 +67,7 @@ def facts(proto: onnx.ModelProto, *, size_bytes: int | None = None, external_dat
         inputs=inputs(proto),
         outputs=_borders(proto.graph.output),
         layers=tuple(layers[:MOST_LAYERS]),
+        work=by_kind(_nodes_with_shapes(shaped), {name for name, _ in stored_tensors(proto)}, batch=batch),
         op_counts=dict(sorted(ops.items())),
         weight_bytes=weight_bytes_by_type(proto),
         external_data=external_data,

@@ -1,0 +1,239 @@
+"""Predict how long a network takes on a device that was not there: ``sum(cost * macs) / G + bytes / B + layers * c``.
+
+The three parameters of a profile are fitted to published times (``workers.emulation.fit``); the costs by kind of
+layer are shared. A prediction is class C, or D where its fit is weak, and always has a band. Nothing here is ever a
+measurement.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from workers import device
+from workers.device import DeviceProfile, Fit
+from workers.emulation.layers import KINDS, Kind, Layer, Work, op_costs, work_by_kind
+from workers.errors import Frozen
+from workers.estimate import GRADE
+from workers.report import Ratio
+
+LEAST_BAND = {"C": 0.15, "D": 0.50}
+TAIL = 0.05
+UNSEEN_KIND = 2.0
+OTHER_RUNTIME = 1.5
+HOST_EXPONENT, HOST_EXPONENT_THREADS = 0.4, 0.3  # one thread; more: on published tables its residuals carry less over
+LEAST_PAIRS = 3
+UPLOAD = "Measure it there, or upload a latency file."
+
+Precision = Literal["float32", "int8"]
+
+
+class HostTime(Frozen):
+    """The same network's median time on a profile, measured."""
+
+    device: str
+    p50_ms: float = Field(gt=0, le=1e9)
+
+
+class Ask(Frozen):
+    """What to predict. ``runtime`` is the one it will run under; the profile's own where it is not given."""
+
+    layers: tuple[Layer, ...] = Field(min_length=1, max_length=100_000)
+    host: HostTime | None = None
+    precision: Precision = "float32"
+    runtime: str = ""
+
+
+class Band(Frozen):
+    """A predicted time with the range in which nine of ten measurements are expected."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    value: float
+    low: float
+    high: float
+    grade: Literal["C", "D"] = Field(validation_alias=GRADE, serialization_alias="class")
+
+
+class Prediction(Frozen):
+    """A time with its band and what it rests on, or the reason why there is none."""
+
+    device: str
+    latency_ms: Band | None
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The answer in a line."""
+        if self.latency_ms is None:
+            return self.why
+        band = self.latency_ms
+        return f"{band.value:.3g} ms ({band.low:.3g} to {band.high:.3g}), predicted, class {band.grade}"
+
+
+class _Spread(Frozen):
+    """How far a measurement may lie below and above a prediction, in natural logarithms (low <= 0 <= high)."""
+
+    low: float
+    high: float
+
+    def at_least(self, share: float) -> "_Spread":
+        return _Spread(low=min(self.low, math.log(1 - share)), high=max(self.high, math.log(1 + share)))
+
+    def times(self, factor: float) -> "_Spread":
+        return _Spread(low=self.low * factor, high=self.high * factor)
+
+    def beside(self, other: "_Spread") -> "_Spread":
+        """Both uncertainties at once, independent of each other."""
+        return _Spread(low=-math.hypot(self.low, other.low), high=math.hypot(self.high, other.high))
+
+
+def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
+    """Predict the time of one sample on a profile.
+
+    Returns:
+        The time with its band and notes; or no time and the reason, where the profile has no fitted parameters,
+        no int8 pairs for an int8 network, or there is no work to time.
+
+    Raises:
+        YoursToFix: if ``ask.host`` names no known profile.
+    """
+    host = None if ask.host is None else device.profile(ask.host.device)
+    fit = profile.fit
+    if fit is None:
+        return _nothing(
+            profile, f"No published times are fitted for {profile.title}, so nothing is predicted. {UPLOAD}"
+        )
+    value = float_ms(ask.layers, fit)
+    if not 0 < value < math.inf:
+        return _nothing(profile, "The layers given hold no work that could be timed.")
+    notes = [f"calibrated on {fit.runtime}, {len(fit.models)} networks"]
+    factor, said = _host_factor(ask, fit, host)
+    notes += said
+    spread = spread_of(fit)
+    if ask.precision == "int8":
+        if len(fit.int8_speedups) < LEAST_PAIRS:
+            return _nothing(profile, f"No int8 times are published for {profile.title}. {UPLOAD}")
+        median, pairs = _int8(fit)
+        value, spread = value / median, spread.beside(pairs)
+        notes.append(
+            f"int8: the float prediction divided by {median:.2f}, the median of {len(fit.int8_speedups)} pairs"
+        )
+    widened, said = _widened(ask, profile, fit)
+    return Prediction(
+        device=profile.key,
+        latency_ms=_band(value * factor, spread.times(widened), fit),
+        notes=(*notes, *said),
+        source=fit.source,
+    )
+
+
+def predicted_ratio(layers: Sequence[Layer], here: DeviceProfile, there: DeviceProfile) -> Ratio | None:
+    """Predicted float time ``there`` ÷ predicted float time ``here`` with the band of both; None without two fits."""
+    if here.fit is None or there.fit is None:
+        return None
+    ask = Ask(layers=tuple(layers))
+    first, second = predict(ask, here).latency_ms, predict(ask, there).latency_ms
+    if first is None or second is None:
+        return None
+    value = second.value / first.value
+    below = math.hypot(math.log(second.value / second.low), math.log(first.high / first.value))
+    above = math.hypot(math.log(second.high / second.value), math.log(first.value / first.low))
+    return Ratio(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+
+
+def float_ms(layers: Sequence[Layer], fit: Fit) -> float:
+    """The formula alone, in milliseconds."""
+    return sum(times_by_kind(layers, fit).values())
+
+
+def times_by_kind(layers: Sequence[Layer], fit: Fit) -> dict[Kind, float]:
+    """Milliseconds that each kind of layer takes."""
+    parts = work_by_kind(layers, op_costs(fit.processor))
+    return {kind: 1e3 * _seconds(part, fit) for kind, part in parts.items()}
+
+
+def dominant(times: dict[Kind, float]) -> Kind | None:
+    """The kind of layer that takes over half of the time, if one does."""
+    whole = sum(times.values())
+    return next((kind for kind, time in times.items() if time > whole / 2), None)
+
+
+def spread_of(fit: Fit) -> _Spread:
+    """The 5th to 95th percentile of the residuals of unseen models, which may lie to one side of zero."""
+    ordered = sorted(fit.log_residuals)
+    low, high = quantile(ordered, TAIL), quantile(ordered, 1 - TAIL)
+    return _Spread(low=min(low, 0.0), high=max(high, 0.0)).at_least(LEAST_BAND[fit.grade])
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The quantile at ``share`` of the sorted sample, at Weibull's plotting positions k / (n + 1).
+
+    With a dozen values the usual interpolation puts the 5th percentile inside the sample and so covers too little;
+    here it is the smallest value until there are nineteen.
+    """
+    place = min(max(share * (len(ordered) + 1) - 1, 0.0), len(ordered) - 1.0)
+    under = int(place)
+    above = min(under + 1, len(ordered) - 1)
+    return ordered[under] + (place - under) * (ordered[above] - ordered[under])
+
+
+def _seconds(part: Work, fit: Fit) -> float:
+    return (
+        part.macs / fit.effective_macs_per_s
+        + part.bytes / fit.effective_bytes_per_s
+        + part.layers * fit.effective_layer_s
+    )
+
+
+def _host_factor(ask: Ask, fit: Fit, host: DeviceProfile | None) -> tuple[float, list[str]]:
+    """How far the network's own time on a host moves its prediction elsewhere."""
+    if ask.host is None or host is None:
+        return 1.0, []
+    if host.fit is None:
+        return 1.0, [f"the time on {host.title} is left out: no published times are fitted for it"]
+    expected = float_ms(ask.layers, host.fit) / (_int8(host.fit)[0] if _is_int8(ask, host.fit) else 1.0)
+    if not expected:
+        return 1.0, []
+    exponent = HOST_EXPONENT if host.fit.threads == 1 else HOST_EXPONENT_THREADS
+    off = ask.host.p50_ms / expected
+    note = f"corrected by the time on {host.title}, {off:.2f} times its prediction, to the power {exponent}"
+    return off**exponent, [note]
+
+
+def _is_int8(ask: Ask, fit: Fit) -> bool:
+    return ask.precision == "int8" and len(fit.int8_speedups) >= LEAST_PAIRS
+
+
+def _int8(fit: Fit) -> tuple[float, _Spread]:
+    """The median speed-up of a profile's published pairs, and what their spread does to a time."""
+    ordered = sorted(fit.int8_speedups)
+    median = quantile(ordered, 0.5)
+    slow, fast = quantile(ordered, TAIL), quantile(ordered, 1 - TAIL)
+    return median, _Spread(low=math.log(median / fast), high=math.log(median / slow))
+
+
+def _widened(ask: Ask, profile: DeviceProfile, fit: Fit) -> tuple[float, list[str]]:
+    """By how much the band grows, and why."""
+    factor, said = 1.0, []
+    main = dominant(times_by_kind(ask.layers, fit))
+    if main is not None and main not in fit.dominated_by:
+        factor *= UNSEEN_KIND
+        said.append(f"band ×2: {KINDS[main]} take over half of the time, and no calibration network was like that")
+    runtime = ask.runtime or profile.runtime
+    if runtime != fit.runtime:
+        factor *= OTHER_RUNTIME
+        said.append(f"band ×1.5: for {runtime}, but calibrated on {fit.runtime}")
+    return factor, said
+
+
+def _band(value: float, spread: _Spread, fit: Fit) -> Band:
+    low, high = value * math.exp(spread.low), value * math.exp(spread.high)
+    return Band(value=value, low=low, high=high, grade=fit.grade)
+
+
+def _nothing(profile: DeviceProfile, why: str) -> Prediction:
+    return Prediction(device=profile.key, latency_ms=None, why=why)
