@@ -105,11 +105,12 @@ def loop(count):
     return helper.make_node("Loop", [count, "true", "x"], ["y", "all"], name="around", body=rounds)
 
 
-def test_a_loop_of_known_length_is_written_out():
+@pytest.mark.parametrize("opset", [12, 17])
+def test_a_loop_of_known_length_is_written_out(opset):
     weights = {"w": WEIGHT, "count": np.array(3), "true": np.array(True)}
     outputs = {"y": ROWS, "all": (TensorProto.FLOAT, [3, "n", 3])}
 
-    module = assert_agrees(graph_of([loop("count")], {"x": ROWS}, outputs, weights))
+    module = assert_agrees(graph_of([loop("count")], {"x": ROWS}, outputs, weights, opset=opset))
 
     assert len(list(module.parameters())) == 1
 

@@ -17,7 +17,7 @@ from tests.workers.graph_fx import networks
 from tests.workers.graph_fx.agreement import assert_agrees, assert_close, fed, run, run_torch
 from tests.workers.graph_fx.networks import exported, randomize
 from workers.errors import YoursToFix
-from workers.graph.fx import CannotExport, UnsupportedOperator, to_onnx, to_torch
+from workers.graph.fx import CannotExport, UnsupportedOperator, layer_paths, to_onnx, to_torch
 
 IMAGE = torch.zeros(2, 3, 16, 16)
 IDS = torch.zeros(2, 6, dtype=torch.long)
@@ -58,6 +58,18 @@ def test_modules_live_where_their_weights_were_called():
 
     assert isinstance(module.get_submodule("conv1"), nn.Conv2d)
     assert isinstance(module.get_submodule("fc2"), nn.Linear)
+
+
+def test_layers_are_found_by_the_names_that_pages_show():
+    encoder = exported(randomize(networks.Encoder()), IDS, torch.ones(2, 6, dtype=torch.long))
+    products = [node.name for node in encoder.graph.node if node.op_type == "MatMul"]
+
+    module = to_torch(encoder)
+
+    paths = layer_paths(module)
+    found = [paths[name] for name in products if name in paths]
+    assert len(found) == 12
+    assert all(isinstance(module.get_submodule(path), nn.Linear) for path in found)
 
 
 def test_names_of_parameters_lead_back_to_initializers_with_the_same_values():

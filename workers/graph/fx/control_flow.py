@@ -80,7 +80,7 @@ def _replaced(proto: ModelProto, node: NodeProto) -> bool:
         body = attributes_of(node)["then_branch" if taken else "else_branch"]
         made = _branch(proto.graph, node, body)
     elif node.op_type == "Loop":
-        made = _rounds(proto.graph, node, {name: numpy_helper.to_array(t) for name, t in constants.items()})
+        made = _rounds(proto, node, {name: numpy_helper.to_array(t) for name, t in constants.items()})
     if made is None:
         return False
     position = next(index for index, other in enumerate(proto.graph.node) if other is node)
@@ -117,9 +117,9 @@ def _inlined(
     return list(fresh.node), [names.get(item.name, item.name) for item in body.output]
 
 
-def _rounds(graph: GraphProto, node: NodeProto, constants: dict[str, Any]) -> list[NodeProto] | None:
+def _rounds(proto: ModelProto, node: NodeProto, constants: dict[str, Any]) -> list[NodeProto] | None:
     """The rounds of a Loop one after the other; None where their number depends on the input."""
-    body = attributes_of(node)["body"]
+    graph, body = proto.graph, attributes_of(node)["body"]
     count = _count(node, body, constants)
     if count is None or count > MOST_ROUNDS or count * len(body.node) > MOST_NODES:
         return None
@@ -137,15 +137,17 @@ def _rounds(graph: GraphProto, node: NodeProto, constants: dict[str, Any]) -> li
             values.append(result)
     made.extend(_passed(carried, node.output[: len(carried)]))
     for values, name in zip(scanned, node.output[len(carried) :], strict=False):
-        made.extend(_stacked(graph, values, name))
+        made.extend(_stacked(proto, values, name))
     return made
 
 
-def _stacked(graph: GraphProto, values: list[str], name: str) -> Iterator[NodeProto]:
+def _stacked(proto: ModelProto, values: list[str], name: str) -> Iterator[NodeProto]:
     """What the rounds gave, put behind each other on a new first axis."""
-    shape = _constant(graph, f"{name}/axes", np.array([0], np.int64))
+    attributes: dict[str, Any] = {} if surgery.opset(proto) >= 13 else {"axes": [0]}  # an input since opset 13
+    axes = [] if attributes else [_constant(proto.graph, f"{name}/axes", np.array([0], np.int64))]
     for value in values:
-        yield helper.make_node("Unsqueeze", [value, shape], [f"{value}/{name}"], name=f"{value}/{name}/Unsqueeze")
+        row = f"{value}/{name}"
+        yield helper.make_node("Unsqueeze", [value, *axes], [row], name=f"{row}/Unsqueeze", **attributes)
     yield helper.make_node("Concat", [f"{value}/{name}" for value in values], [name], name=f"{name}/Concat", axis=0)
 
 

@@ -80,7 +80,7 @@ def add(builder: Builder, node: NodeProto) -> None:
 def _why(node: NodeProto) -> str:
     if node.op_type in surgery.QUANTIZED_OPS:
         return "the network is already quantized"
-    if any(surgery.subgraphs(node)):
+    if node.op_type == "Loop":
         return "its number of rounds depends on the input"
     return "" if node.domain in surgery.STANDARD else f"of the domain {node.domain!r}"
 
