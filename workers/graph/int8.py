@@ -22,7 +22,7 @@ from onnxruntime.quantization.quant_utils import QuantizationMode
 from workers.device import ARM, DeviceProfile
 from workers.errors import YoursToFix
 from workers.graph import sharing, surgery
-from workers.graph.operators import HEAVY
+from workers.graph.operators import ARITHMETIC, CONVOLUTIONS, HEAVY, QUANTIZED
 
 VNNI_NOTE = (
     "Made for processors with an 8-bit dot product (VNNI and the like): on an x86 processor without it "
@@ -58,6 +58,23 @@ def choose(device: DeviceProfile, reduce_range: Literal["auto", "always", "never
         note=note,
         dynamic_note=SEVEN_BIT_NOTE if seven_bit else VNNI_NOTE,  # dynamic activations are always unsigned
     )
+
+
+def delicate(proto: ModelProto) -> list[str]:
+    """The sums, products of values and sigmoids that do not work on what a convolution made; best left in float.
+
+    Between convolutions they let a whole block run in integers. In transformers they save nothing and do harm: a mask
+    of -10,000 added to attention scores leaves one level for all of them (measured: MiniLM's embeddings became noise).
+    """
+    behind: dict[str, bool] = {}
+    found = []
+    for node in proto.graph.node:
+        from_convolution = any(behind.get(name, False) for name in node.input)
+        if node.op_type in ARITHMETIC and not from_convolution:
+            found.append(node.name)
+        keeps = node.op_type in CONVOLUTIONS or (from_convolution and node.op_type in QUANTIZED - HEAVY)
+        behind.update(dict.fromkeys(node.output, keeps))
+    return found
 
 
 def static(

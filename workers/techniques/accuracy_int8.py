@@ -130,7 +130,7 @@ class AccuracyInt8(Technique):
             original=model.proto,
             ready=ready,
             units=ablation.units(ready, QUANTIZED),
-            left=tuple(surgery.still_called(ready, left)),
+            left=(*surgery.still_called(ready, left), *int8.delicate(ready)),
             choice=int8.choose(bench.device, self.reduce_range, per_channel=True),
             yardstick=Yardstick(model.proto, bench, bench.part(0, 0.2).progress),
         )

@@ -36,7 +36,7 @@ class StaticInt8(Technique):
         family=Family.QUANTIZATION,
         needs=frozenset({Need.CALIBRATION}),
         source="Jacob et al. 2018, arXiv:1712.05877; ONNX QuantizeLinear and DequantizeLinear, per axis, opset 13",
-        version=2,
+        version=3,
     )
     technique: Literal["static-int8"]
     calibration: Literal["min-max", "entropy", "percentile", "mse"] = Field(
@@ -130,7 +130,7 @@ class StaticInt8(Technique):
             percentile=self.percentile,
         )
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
-        spared = surgery.still_called(ready, left)
+        spared = [*surgery.still_called(ready, left), *int8.delicate(ready)]
         if self.bias_correction:
             first = int8.static(surgery.copy(ready), ranges, choice, op_types=QUANTIZED, excluded=spared)
             ready = bias_correction.corrected(ready, first, bench.part(0.7, 0.95), self.samples)

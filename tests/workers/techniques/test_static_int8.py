@@ -282,6 +282,34 @@ def test_a_graph_the_quantizer_fails_on_is_reported_as_such():
         int8._quantized(broken)
 
 
+def attention():
+    """One head of attention over 8 places, of which a mask of -10,000 hides the last three."""
+    make, node = gaussian(13), helper.make_node
+    nodes = [
+        node("MatMul", ["x", "wq"], ["q"], name="q"),
+        node("MatMul", ["x", "wk"], ["k"], name="k"),
+        node("MatMul", ["x", "wv"], ["v"], name="v"),
+        node("Transpose", ["k"], ["kt"], name="turn", perm=[0, 2, 1]),
+        node("MatMul", ["q", "kt"], ["scores"], name="scores"),
+        node("Add", ["scores", "mask"], ["masked"], name="hide"),
+        node("Softmax", ["masked"], ["p"], name="softmax", axis=-1),
+        node("MatMul", ["p", "v"], ["y"], name="mix"),
+    ]
+    weights = {"wq": make(16, 16, scale=0.3), "wk": make(16, 16, scale=0.3), "wv": make(16, 16)}
+    weights["mask"] = np.where(np.arange(8) < 5, 0, -10_000).astype(np.float32)
+    return loaded(network(nodes, weights, ("N", 8, 16), ("N", 8, 16)))
+
+
+def test_attention_survives_the_mask_on_its_scores(make_bench):
+    model, x = attention(), rows(40, 8, 16)
+
+    quantized = StaticInt8().apply(model, make_bench((8, 16))).proto
+
+    exact = run(model.proto, x)
+    assert np.linalg.norm(run(quantized, x) - exact) < 0.05 * np.linalg.norm(exact)
+    assert len(shapes_in_8_bits(quantized)) == 1 and len(matrices_in_8_bits(quantized)) == 3
+
+
 def test_a_network_without_weights_to_quantize_is_refused(bench):
     nodes = [
         helper.make_node("Relu", ["x"], ["r"], name="relu"),
