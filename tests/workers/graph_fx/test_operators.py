@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.workers.graph_fx.agreement import assert_close, run, run_torch
 from workers.graph.fx import to_onnx, to_torch
+from workers.graph.fx.table import OPERATORS, READERS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 4, 6)).astype(np.float32)
@@ -96,12 +97,15 @@ ELEMENTWISE = [
     *(one(name, FLAGS, ~FLAGS[:1]) for name in ("And", "Or", "Xor")),
     one("Not", FLAGS),
     one("IsNaN", X),
-    one("IsInf", X / np.where(X > 1, 0, 1).astype(np.float32), detect_negative=0),
+    one("IsInf", np.where(X > 1, np.inf, np.where(X < -1, -np.inf, X)).astype(np.float32), detect_negative=0),
     one("Where", FLAGS, X, X[:1]),
     with_constants("Clip", X, np.array(-0.5, np.float32), np.array(0.7, np.float32)),
     with_constants("Clip", X, None, np.array(0.7, np.float32), opset=11),
     one("Cast", X, to=TensorProto.INT32),
+    one("CastLike", X, f32(1)),
     one("Identity", X),
+    *(one(name, INTEGERS, INTEGERS[:1], opset=18) for name in ("BitwiseAnd", "BitwiseOr", "BitwiseXor")),
+    one("BitwiseNot", INTEGERS, opset=18),
     one("Shrink", X, bias=0.1, lambd=0.4),
     one("LpNormalization", X, axis=1, p=2),
 ]
@@ -344,3 +348,58 @@ def test_an_operator_computes_what_onnx_runtime_computes_and_comes_back_the_same
     assert_close(run(again, feed), expected)
     assert [node.op_type for node in again.graph.node] == [case.op_type]
     assert again.graph.node[0].name == "it"
+
+
+def chain(*nodes: onnx.NodeProto, kinds: Sequence[int] = (TensorProto.FLOAT,)) -> onnx.ModelProto:
+    """A model of nodes that turn ``x`` into ``y``, ``z`` … with the constants ``b`` and ``one``."""
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, X.shape)],
+        [helper.make_tensor_value_info(name, kind, None) for name, kind in zip("yz", kinds, strict=False)],
+        [numpy_helper.from_array(f32(*range(6)), "b"), numpy_helper.from_array(np.array(1), "one")],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def node(op_type: str, inputs: str, outputs: str = "y", **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(op_type, inputs.split(), outputs.split(), **attributes)
+
+
+RUNTIME = "com.microsoft"
+CHAINS = [
+    chain(
+        node("SplitToSequence", "x", "s", axis=1, keepdims=0),
+        node("SequenceAt", "s one", "p"),
+        node("SequenceLength", "s", "z"),
+        node("SequenceConstruct", "p p", "t"),
+        node("ConcatFromSequence", "t", axis=0, new_axis=1),
+        kinds=(TensorProto.FLOAT, TensorProto.INT64),
+    ),
+    chain(node("SplitToSequence", "x one", "s", axis=2), node("ConcatFromSequence", "s", axis=0)),
+    chain(node("Dropout", "x"), kinds=(TensorProto.FLOAT,)),
+    chain(node("Gelu", "x", domain=RUNTIME)),
+    chain(node("QuickGelu", "x", domain=RUNTIME, alpha=1.5)),
+    chain(node("BiasGelu", "x b", domain=RUNTIME)),
+    chain(node("FastGelu", "x b", domain=RUNTIME)),
+    chain(node("FusedMatMul", "x x", domain=RUNTIME, transB=1, alpha=0.5)),
+]
+
+
+@pytest.mark.parametrize("proto", CHAINS, ids=lambda proto: proto.graph.node[0].op_type)
+def test_operators_that_need_others_or_come_from_onnxruntime_compute_the_same(proto):
+    module = to_torch(proto)
+
+    expected = run(proto, {"x": X})
+    assert_close(run_torch(module, {"x": X}), expected)
+    assert_close(run(to_onnx(module, like=proto), {"x": X}), expected)
+
+
+def test_every_operator_of_the_table_is_compared_with_an_independent_one():
+    from tests.workers.graph_fx.test_recent_operators import CASES
+
+    compared = {("", case.op_type) for case in (*ALL, *CASES)}
+    compared |= {(step.domain, step.op_type) for proto in CHAINS for step in proto.graph.node}
+
+    assert {*OPERATORS, *READERS} <= compared
