@@ -1,0 +1,86 @@
+"""Low rank: exact where a layer is of low rank, never larger, and exported as plain layers."""
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests.workers.techniques.conftest import gaussian, loaded, network, rows, run
+from tests.workers.techniques.lessons import agreement, classroom, discerning
+from workers import formats
+from workers.errors import YoursToFix
+from workers.techniques.fine_tune import FineTune
+from workers.techniques.low_rank import LowRank
+
+
+def low_rank_network(seed=3):
+    """A strided convolution of ranks (6, 5) with unequal padding, a 1x1 one of rank 4, a Gemm of rank 3."""
+    make = gaussian(seed)
+    node = helper.make_node
+    kernel = np.einsum("or,rsyx,is->oiyx", make(32, 6), make(6, 5, 3, 3), make(24, 5)).astype(np.float32)
+    nodes = [
+        node("Conv", ["x", "w0"], ["a"], name="zero", pads=[1, 1, 1, 1]),
+        node("Conv", ["a", "w1", "b1"], ["b"], name="one", pads=[0, 1, 1, 0], strides=[2, 2]),
+        node("Relu", ["b"], ["r"]),
+        node("Conv", ["r", "w2", "b2"], ["c"], name="two"),
+        node("GlobalAveragePool", ["c"], ["g"]),
+        node("Flatten", ["g"], ["f"]),
+        node("Gemm", ["f", "w3", "b3"], ["y"], name="head", transB=1),
+    ]
+    weights = {
+        "w0": make(24, 3, 3, 3, scale=0.2), "w1": 0.05 * kernel, "b1": make(32),
+        "w2": 0.2 * (make(40, 4) @ make(4, 32))[..., None, None], "b2": make(40),
+        "w3": 0.2 * make(20, 3) @ make(3, 40), "b3": make(20),
+    }  # fmt: skip
+    return loaded(network(nodes, weights, ("N", 3, 12, 12), ("N", 20)))
+
+
+@pytest.fixture
+def model():
+    return low_rank_network()
+
+
+def test_layers_of_low_rank_are_split_without_any_loss(model, tmp_path):
+    bench = classroom(model, tmp_path, rows=8)
+
+    thin = LowRank(rule="energy", keep=0.999999).apply(model, bench)
+
+    before, after = formats.facts(model.proto), formats.facts(thin.proto)
+    x = rows(5, 3, 12, 12)
+    assert np.allclose(run(thin.proto, x), run(model.proto, x), atol=1e-3, rtol=1e-3)
+    kernel = 24 * 5 + 5 * 6 * 9 + 6 * 32
+    others = 4 * (40 + 32) + 3 * (20 + 40)
+    assert after.params == before.params - 32 * 24 * 9 - 40 * 32 - 20 * 40 + kernel + others
+    assert after.macs < before.macs
+
+
+def test_each_layer_keeps_about_the_share_of_its_numbers(tmp_path):
+    model = discerning(32)
+
+    thin = LowRank(keep=0.4).apply(model, classroom(model, tmp_path, rows=8))
+
+    sizes = {tuple(t.dims)[1:]: np.prod(t.dims) for t in thin.proto.graph.initializer if len(t.dims) == 4}
+    split = sum(np.prod(t.dims) for t in thin.proto.graph.initializer if len(t.dims) == 4) - 32 * 3 * 9
+    assert 0.3 < split / (32 * 32 * 9) <= 0.4 and len(sizes) > 2
+
+
+def test_where_nothing_pays_it_says_so(tmp_path):
+    model = discerning(32)
+
+    with pytest.raises(YoursToFix, match="smaller in parts"):
+        LowRank(rule="energy", keep=0.9999).apply(model, classroom(model, tmp_path, rows=8))
+
+
+def test_layers_left_alone_stay(model, tmp_path):
+    thin = LowRank(rule="energy", keep=0.99, excluded=("one",)).apply(model, classroom(model, tmp_path, rows=8))
+
+    assert any(tuple(tensor.dims) == (32, 24, 3, 3) for tensor in thin.proto.graph.initializer)
+
+
+def test_the_thin_network_trains_on(tmp_path):
+    model = discerning(32)
+    bench = classroom(model, tmp_path, rows=512)
+    thin = LowRank(keep=0.25).apply(model, bench)
+
+    tuned = FineTune(epochs=5, learning_rate=0.005).apply(thin, bench)
+
+    assert agreement(tuned, model, bench) > agreement(thin, model, bench) + 0.05

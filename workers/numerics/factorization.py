@@ -1,0 +1,93 @@
+"""Weights as products of thinner ones. Pure tensor functions."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+
+def rank_for_energy(singular: Tensor, *, share: float) -> int:
+    """The smallest rank that keeps a share of the squared singular values.
+
+    Args:
+        singular: (n,), falling.
+        share: in (0, 1].
+
+    Returns:
+        From 1 to n.
+    """
+    energy = singular.double().square()
+    kept = energy.cumsum(0) / energy.sum().clamp_min(1e-300)
+    return min(int((kept < share - 1e-12).sum()) + 1, len(singular))
+
+
+def matrix_rank_that_pays(rows: int, columns: int) -> int:
+    """The largest rank at which two factors hold fewer numbers than the matrix: r < mn / (m + n). May be 0."""
+    return (rows * columns - 1) // (rows + columns)
+
+
+def svd_factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The best approximation of a matrix by two thinner ones.
+
+    Args:
+        weight: (out, in).
+        rank: from 1 to min(out, in).
+
+    Returns:
+        (out, rank) and (rank, in), which share the singular values evenly; their product is nearest to ``weight``
+        in the Frobenius norm among all matrices of this rank.
+
+    Source: Eckart & Young 1936, doi:10.1007/BF02288367.
+    """
+    left, singular, right = torch.linalg.svd(weight.double(), full_matrices=False)
+    root = singular[:rank].sqrt()
+    return (left[:, :rank] * root).to(weight.dtype), (root[:, None] * right[:rank]).to(weight.dtype)
+
+
+def channel_bases(weight: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Orthonormal bases of a kernel's output and input channels with their singular values (higher-order SVD).
+
+    Args:
+        weight: (out, in, *kernel).
+
+    Returns:
+        For outputs, then inputs: (channels, n) basis vectors as columns and (n,) singular values, falling.
+
+    Source: De Lathauwer et al. 2000, doi:10.1137/S0895479896305696.
+    """
+    return _basis(weight), _basis(weight.transpose(0, 1))
+
+
+def tucker2_factors(weight: Tensor, ranks: tuple[int, int], *, rounds: int = 10) -> tuple[Tensor, Tensor, Tensor]:
+    """A kernel as a thin kernel between two changes of channels.
+
+    Args:
+        weight: (out, in, *kernel).
+        ranks: of the outputs and of the inputs.
+        rounds: of orthogonal iteration after the higher-order SVD.
+
+    Returns:
+        (out, r_out), (r_out, r_in, *kernel), (in, r_in); ``weight`` is about their product over both ranks.
+
+    Source: Kim et al. 2016, arXiv:1511.06530, section 3.1.
+    """
+    exact = weight.double()
+    (outs, _), (ins, _) = channel_bases(exact)
+    outs, ins = outs[:, : ranks[0]], ins[:, : ranks[1]]
+    for _ in range(rounds):
+        outs = _basis(torch.einsum("oi...,ir->or...", exact, ins))[0][:, : ranks[0]]
+        ins = _basis(torch.einsum("oi...,or->ri...", exact, outs).transpose(0, 1))[0][:, : ranks[1]]
+    core = torch.einsum("oi...,or,is->rs...", exact, outs, ins)
+    return outs.to(weight.dtype), core.to(weight.dtype), ins.to(weight.dtype)
+
+
+def tucker2_numbers(shape: tuple[int, ...], ranks: tuple[int, int]) -> int:
+    """How many numbers the three factors of a kernel of this shape hold."""
+    return shape[0] * ranks[0] + ranks[0] * ranks[1] * prod(shape[2:]) + shape[1] * ranks[1]
+
+
+def _basis(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    left, singular, _ = torch.linalg.svd(tensor.flatten(1), full_matrices=False)
+    return left, singular
