@@ -1,3 +1,4 @@
+import html
 import json
 import re
 
@@ -123,8 +124,8 @@ def test_a_chart_carries_its_option_as_json_and_says_what_it_shows():
         '{% chart id="loss" option=option label="Loss by epoch" height=200 %}', option={"series": [{"data": [1, 2]}]}
     )
 
-    option = re.search(r'<script id="loss-option" type="application/json">(.*?)</script>', page)
-    assert json.loads(option[1]) == {"series": [{"data": [1, 2]}]}
+    option = re.search(r'<span id="loss-option" hidden>(.*?)</span>', page)
+    assert json.loads(html.unescape(option[1])) == {"series": [{"data": [1, 2]}]}
     assert 'aria-label="Loss by epoch"' in page and 'data-chart="loss-option"' in page
 
 
