@@ -83,3 +83,9 @@ def _descend(work: np.ndarray, log_s: np.ndarray, usual: Usual) -> tuple[np.ndar
         step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
         found = found - np.clip(step, -LONGEST_STEP, LONGEST_STEP)
     return found, curvature
+
+
+def loss(work: np.ndarray, log_s: np.ndarray, usual: Usual) -> float:
+    """How badly the best parameters explain all tables: far residuals count by their size, near ones by its square."""
+    residual = (np.log(np.exp(fit(work, log_s, usual)) @ work.T) - log_s) / NOISE
+    return float(np.nansum(np.sqrt(1 + residual**2) - 1))

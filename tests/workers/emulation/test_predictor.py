@@ -1,0 +1,172 @@
+import math
+
+import pytest
+
+from tests.workers.emulation.synthetic import PER_BYTE, PER_LAYER, PER_MAC, a_fit, a_profile, network
+from workers import device
+from workers.emulation import Ask, HostTime, Layer, predict, predicted_ratio
+from workers.emulation.layers import op_costs
+from workers.emulation.predictor import quantile
+from workers.errors import YoursToFix
+
+
+def band(ask: Ask, profile: device.DeviceProfile):
+    found = predict(ask, profile).latency_ms
+    assert found is not None
+    return found
+
+
+def test_the_time_is_products_plus_bytes_plus_layers():
+    expected_s = 20e6 * PER_MAC + 4 * (250e3 + 125e3 + 125e3) * PER_BYTE + PER_LAYER
+
+    assert band(Ask(layers=network()), a_profile(a_fit())).value == pytest.approx(1e3 * expected_s)
+
+
+@pytest.mark.parametrize("kind", ["c3w", "cx", "dw", "fc", "gemm"])
+def test_a_product_costs_what_its_kind_of_layer_costs(kind):
+    profile = a_profile(a_fit())
+
+    more = band(Ask(layers=network(kind=kind)), profile).value - band(Ask(layers=network()), profile).value
+
+    cost = getattr(op_costs("cpu"), kind)
+    assert more == pytest.approx(1e3 * (cost - 1) * 20e6 * PER_MAC)
+
+
+def test_layers_given_as_a_sum_take_as_long_as_one_by_one():
+    one = network()[0]
+    sums = {name: 3 * getattr(one, name) for name in ("macs", "weights", "act_in", "act_out")}
+    profile = a_profile(a_fit())
+
+    together = band(Ask(layers=(Layer(kind="c1", count=3, **sums),)), profile)
+
+    assert together.value == pytest.approx(band(Ask(layers=(one, one, one)), profile).value)
+
+
+def test_a_profile_without_a_fit_predicts_nothing_and_says_what_would_help():
+    found = predict(Ask(layers=network()), a_profile(None))
+
+    assert found.latency_ms is None
+    assert "upload a latency file" in found.why
+
+
+def test_a_narrow_band_is_kept_at_fifteen_percent():
+    found = band(Ask(layers=network()), a_profile(a_fit(log_residuals=(0.0,) * 12)))
+
+    assert found.low / found.value == pytest.approx(0.85)
+    assert found.high / found.value == pytest.approx(1.15)
+
+
+def test_a_weak_fit_is_class_d_and_its_band_at_least_half():
+    found = band(Ask(layers=network()), a_profile(a_fit(grade="D")))
+
+    assert (found.grade, found.low / found.value, found.high / found.value) == ("D", pytest.approx(0.5), 1.5)
+
+
+def test_the_band_follows_the_residuals_of_unseen_networks():
+    residuals = tuple(-0.4 + 0.04 * i for i in range(21))
+
+    found = band(Ask(layers=network()), a_profile(a_fit(log_residuals=residuals)))
+
+    assert math.log(found.low / found.value) == pytest.approx(-0.396)
+    assert math.log(found.high / found.value) == pytest.approx(0.396)
+
+
+def test_another_runtime_widens_the_band_by_half_and_names_the_calibrated_one():
+    profile = a_profile(a_fit(), runtime="onnxruntime")
+
+    found = predict(Ask(layers=network()), profile)
+
+    assert found.latency_ms.high / found.latency_ms.value == pytest.approx(1.15**1.5)
+    assert any("calibrated on ncnn" in note and "×1.5" in note for note in found.notes)
+    assert band(Ask(layers=network(), runtime="ncnn"), profile).high < found.latency_ms.high
+
+
+def test_a_kind_of_layer_that_no_calibration_network_had_doubles_the_band_with_the_reason():
+    found = predict(Ask(layers=network(kind="gemm")), a_profile(a_fit()))
+
+    assert found.latency_ms.high / found.latency_ms.value == pytest.approx(1.15**2)
+    assert any("×2" in note and "matrix products" in note for note in found.notes)
+
+
+def test_both_reasons_to_widen_count():
+    found = band(Ask(layers=network(kind="gemm")), a_profile(a_fit(), runtime="onnxruntime"))
+
+    assert found.high / found.value == pytest.approx(1.15**3)
+
+
+@pytest.fixture
+def host(monkeypatch):
+    def make(threads: int, fit: bool = True) -> device.DeviceProfile:
+        made = a_profile(a_fit(threads=threads) if fit else None).model_copy(update={"key": "host", "title": "A host"})
+        monkeypatch.setattr(device, "profile", lambda key: made)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize(("threads", "exponent"), [(1, 0.4), (8, 0.3)])
+def test_a_network_slower_than_predicted_on_a_host_is_expected_slower_elsewhere_too(host, threads, exponent):
+    there, here = a_profile(a_fit()), host(threads)
+    plain, there_plain = band(Ask(layers=network()), here).value, band(Ask(layers=network()), there).value
+
+    moved = band(Ask(layers=network(), host=HostTime(device="host", p50_ms=2 * plain)), there)
+
+    assert moved.value == pytest.approx(there_plain * 2**exponent)
+    assert moved.low < moved.value < moved.high
+
+
+def test_a_host_without_a_fit_changes_nothing_and_is_said_to_be_left_out(host):
+    host(1, fit=False)
+    profile = a_profile(a_fit())
+
+    found = predict(Ask(layers=network(), host=HostTime(device="host", p50_ms=5)), profile)
+
+    assert found.latency_ms.value == band(Ask(layers=network()), profile).value
+    assert any("left out" in note for note in found.notes)
+
+
+def test_an_unknown_host_is_refused():
+    with pytest.raises(YoursToFix, match="device profile"):
+        predict(Ask(layers=network(), host=HostTime(device="nowhere", p50_ms=5)), a_profile(a_fit()))
+
+
+def test_int8_is_the_float_time_divided_by_the_published_speedup_which_goes_both_ways():
+    profile = a_profile(a_fit())
+    as_float = band(Ask(layers=network()), profile)
+
+    as_int8 = band(Ask(layers=network(), precision="int8"), profile)
+
+    assert as_int8.value == pytest.approx(as_float.value / 1.2)
+    assert as_int8.low < as_float.value / 1.6
+    assert as_int8.high > as_float.value / 0.9
+
+
+def test_int8_without_published_pairs_is_not_predicted():
+    found = predict(Ask(layers=network(), precision="int8"), a_profile(a_fit(int8_speedups=(1.2,))))
+
+    assert found.latency_ms is None
+    assert "int8" in found.why
+
+
+def test_no_work_is_no_time():
+    nothing = network(macs=0, weights=0, act_in=0, act_out=0)
+
+    assert predict(Ask(layers=nothing), a_profile(a_fit(effective_layer_s=0.0))).latency_ms is None
+
+
+def test_the_ratio_of_two_devices_has_the_bands_of_both():
+    here = a_profile(a_fit())
+    there = a_profile(a_fit(effective_macs_per_s=10e9, effective_bytes_per_s=4e9, effective_layer_s=60e-6))
+
+    ratio = predicted_ratio(network(), here, there)
+
+    assert ratio.value == pytest.approx(2)
+    assert math.log(ratio.high / 2) == pytest.approx(math.hypot(math.log(1.15), math.log(1 / 0.85)))
+    assert predicted_ratio(network(), a_profile(None), there) is None
+
+
+def test_a_quantile_of_few_values_does_not_lie_inside_them():
+    dozen = [float(i) for i in range(12)]
+
+    assert (quantile(dozen, 0.05), quantile(dozen, 0.5), quantile(dozen, 0.95)) == (0.0, 5.5, 11.0)
+    assert quantile([3.0], 0.05) == 3.0

@@ -1,0 +1,91 @@
+"""The predictor against published times, where ``REFERENCE_DATA`` names their folder: networks it has not seen."""
+
+import os
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workers.device import Fit, profiles
+from workers.emulation import fitting
+from workers.emulation.fit import fit_all
+from workers.emulation.layers import op_costs
+from workers.emulation.predictor import HOST_EXPONENT, HOST_EXPONENT_THREADS, spread_of
+from workers.emulation.tables import FEATURES, MEASUREMENTS, Tables, read_tables
+
+REFERENCE = Path(os.environ.get("REFERENCE_DATA", ""))
+pytestmark = pytest.mark.skipif(
+    not ((REFERENCE / MEASUREMENTS).is_file() and (REFERENCE / FEATURES).is_file()),
+    reason="REFERENCE_DATA names no folder of reference tables: the predictor is NOT checked against published times",
+)
+HOSTS = ("x86-c5.4xlarge", "x86-d64s-v6-1t", "x86-d64as-v7-1t")
+
+
+@cache
+def tables() -> Tables:
+    return read_tables(REFERENCE, "cpu", op_costs("cpu"))
+
+
+@cache
+def residuals() -> np.ndarray:
+    """ln(measured / predicted) of networks by fits that have not seen them; (P, M)."""
+    return fitting.left_out(tables().work, tables().log_s)
+
+
+def fits() -> dict[str, Fit]:
+    found = {key: profile.fit for key, profile in profiles().items() if profile.fit is not None}
+    return {key: fit for key, fit in found.items() if fit.processor == "cpu"}
+
+
+def rows() -> dict[str, int]:
+    """Where the table of each fitted profile stands."""
+    return {key: tables().keys.index((fit.measured_on, fit.threads)) for key, fit in fits().items()}
+
+
+def error(residual: np.ndarray) -> np.ndarray:
+    """|predicted / measured - 1| of the known ones."""
+    return np.abs(np.expm1(-residual[~np.isnan(residual)]))
+
+
+def test_the_shipped_fits_are_those_of_the_tables():
+    again = fit_all(REFERENCE, on=date(2026, 11, 22))
+
+    assert again == {key: profile.fit for key, profile in profiles().items() if profile.fit is not None}
+
+
+def test_unseen_networks_on_the_shipped_profiles_are_off_by_less_than_15_percent_in_the_median():
+    off = error(residuals()[list(rows().values())])
+
+    assert np.median(off) <= 0.15
+    assert np.mean(off <= 0.5) >= 0.92
+
+
+def test_unseen_networks_on_all_published_cpus_are_off_by_less_than_15_percent_in_the_median():
+    assert len(tables().keys) > 150
+    assert np.median(error(residuals())) <= 0.15
+
+
+def test_with_the_time_on_one_x86_host_the_median_error_is_at_most_12_percent():
+    where, off = rows(), []
+    for host in HOSTS:
+        exponent = HOST_EXPONENT if fits()[host].threads == 1 else HOST_EXPONENT_THREADS
+        targets = [row for key, row in where.items() if key not in HOSTS]
+        off.append(error(residuals()[targets] - exponent * residuals()[where[host]]))
+    together = np.concatenate(off)
+
+    assert np.median(together) <= 0.12
+    assert np.mean(together <= 0.5) >= 0.92
+
+
+def test_bands_made_without_a_network_hold_eight_of_ten_of_its_times():
+    held = []
+    for key, row in rows().items():
+        known = [i for i in range(residuals().shape[1]) if not np.isnan(residuals()[row, i])]
+        for model in known:
+            others = tuple(float(residuals()[row, i]) for i in known if i != model)
+            spread = spread_of(fits()[key].model_copy(update={"log_residuals": others}))
+            held.append(spread.low <= residuals()[row, model] <= spread.high)
+
+    assert np.mean(held) >= 0.80
