@@ -160,7 +160,7 @@ class AccuracyInt8(Technique):
     def _put_back(self, work: _Work, everything: _Try) -> _Try:
         from workers.numerics.search import first_passing
 
-        worst_first = work.ranking()
+        worst_first = _up_to_the_last(work.ranking(), work.weighted())
         tries = {0: everything}
 
         def passes(floats: int) -> bool:
@@ -170,7 +170,7 @@ class AccuracyInt8(Technique):
 
         fewest = first_passing(len(worst_first), passes)
         if fewest is None:
-            raise _cannot(self.max_drop, min(tries.values(), key=lambda one: one.drop), len(worst_first))
+            raise _cannot(self.max_drop, min(tries.values(), key=lambda one: one.drop), len(work.units))
         return self._take_back(work, tries[fewest])
 
     def _take_back(self, work: _Work, kept: _Try) -> _Try:
@@ -236,6 +236,11 @@ class _Work:
         self.bench.progress(650 + min(30 * self.tried, 340), 1000, f"{len(floats)} layers in float")
         return _Try(floats, proto, drop)
 
+    def weighted(self) -> frozenset[str]:
+        """The layers with weights of their own; a product of two activations has none to make smaller."""
+        stored = {tensor.name for tensor in self.ready.graph.initializer}
+        return frozenset(node.name for node in self.ready.graph.node if stored.intersection(node.input))
+
     def ranking(self) -> tuple[Unit, ...]:
         """The units that could be quantized, the most harmful first."""
         from workers.graph import ablation
@@ -246,6 +251,12 @@ class _Work:
         for rank, index in enumerate(order):
             self.bench.point("Harm of one layer in 8 bits", x=rank, y=float(harm[index]))
         return tuple(self.units[index] for index in order if self.units[index].name not in self.left)
+
+
+def _up_to_the_last(worst_first: tuple[Unit, ...], weighted: frozenset[str]) -> tuple[Unit, ...]:
+    """The ranking up to its last layer with weights, so that all but that one may go back to float."""
+    last = max((place for place, unit in enumerate(worst_first) if unit.name in weighted), default=-1)
+    return worst_first[: last + 1]
 
 
 def _falling(values: np.ndarray) -> list[int]:

@@ -5,13 +5,14 @@ import onnx
 import pytest
 from onnx import helper
 
-from tests.workers.techniques.conftest import Rows, gaussian, loaded, network, run
+from tests.workers.techniques.conftest import CONTRACT, Rows, gaussian, loaded, network, run
+from workers.contract import Task
 from workers.errors import Stopped, YoursToFix
 from workers.events import Point
 from workers.facts import Role
 from workers.graph import ablation, calibration, int8, surgery
 from workers.graph.operators import QUANTIZED
-from workers.techniques.accuracy_int8 import AccuracyInt8
+from workers.techniques.accuracy_int8 import AccuracyInt8, _up_to_the_last
 from workers.techniques.static_int8 import StaticInt8
 from workers.workbench import Batch
 
@@ -154,6 +155,37 @@ def test_without_labels_answers_that_change_are_counted(make_bench):
 
     assert points_lost(model, result, bench.data) <= 4
     assert float_layers(result.proto) == {"two"}
+
+
+def test_products_of_activations_do_not_count_as_layers_in_8_bits(make_bench):
+    make, node = gaussian(13), helper.make_node
+    nodes = [
+        node("MatMul", ["x", "wq"], ["q"], name="q"),
+        node("MatMul", ["x", "wk"], ["k"], name="k"),
+        node("Transpose", ["k"], ["kt"], name="turn", perm=[0, 2, 1]),
+        node("MatMul", ["q", "kt"], ["y"], name="scores"),
+    ]
+    weights = {"wq": make(32, 32), "wk": make(32, 32)}
+    model = loaded(network(nodes, weights, ("N", 8, 32), ("N", 8, 8)))
+    bench = make_bench((8, 32))
+    bench.contract = CONTRACT.model_copy(update={"task": Task.EMBEDDING})
+    bench.data.batches = lambda role, *, size, limit=None: (
+        Batch(batch.inputs, None, batch.rows) for batch in Rows.batches(bench.data, role, size=size, limit=limit)
+    )
+
+    with pytest.raises(YoursToFix) as caught:
+        AccuracyInt8(max_drop=0, calibration="min-max").apply(model, bench)
+
+    assert caught.value.code == "technique.drop-not-reached"
+
+
+@pytest.mark.parametrize(("weighted", "left"), [("ac", "abc"), ("b", "ab"), ("", ""), ("d", "abcd")])
+def test_a_ranking_ends_with_its_last_layer_with_weights(weighted, left):
+    ranking = tuple(ablation.Unit(name, (name,)) for name in "abcd")
+
+    kept = _up_to_the_last(ranking, frozenset(weighted))
+
+    assert "".join(unit.name for unit in kept) == left
 
 
 def test_layers_left_out_by_hand_stay_out(bench_for):
