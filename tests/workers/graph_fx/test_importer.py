@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import subprocess
 import sys
 
@@ -196,6 +197,15 @@ def test_a_copy_of_the_network_is_written_like_the_network():
     module = to_torch(proto)
 
     assert to_onnx(copy.deepcopy(module), like=proto) == to_onnx(module, like=proto)
+
+
+def test_a_network_survives_pickling():
+    module = to_torch(exported(randomize(networks.Encoder()), IDS, torch.ones(2, 6, dtype=torch.long)))
+
+    loaded = pickle.loads(pickle.dumps(module))
+
+    ids, mask = torch.randint(0, 9, (3, 6)), torch.ones(3, 6, dtype=torch.long)
+    assert torch.equal(loaded(ids, mask), module(ids, mask))
 
 
 class Gated(nn.Module):

@@ -188,9 +188,17 @@ class _Walk:
 
     def _traced(self, call: Call, module: nn.Module) -> fx.GraphModule:
         try:
-            return fx.symbolic_trace(module)
+            return fx.GraphModule(module, _Tracer().trace(module))
         except Exception as error:  # tracing runs the module's own code, which may raise anything
             raise CannotExport(type(module).__name__, call.node.name, f"it could not be traced, {error}") from error
+
+
+class _Tracer(fx.Tracer):
+    """Looks into the modules a step made, not into layers that have a writer."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        known = isinstance(m, Choice) or any(kind in MODULE_WRITERS for kind in type(m).__mro__)
+        return known or super().is_leaf_module(m, module_qualified_name)
 
 
 def _is_computed(node: fx.Node) -> bool:

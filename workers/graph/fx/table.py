@@ -157,11 +157,17 @@ def writes_function(*targets: Any) -> Callable[[FunctionWriter], FunctionWriter]
 
 
 def _prepared(run: Run, inputs: tuple[str, ...], host: frozenset[str]) -> Run:
-    """The function with its host inputs turned into numbers and its tensors on one device."""
+    """The function with its host inputs turned into numbers and its tensors on one device.
+
+    Under ``torch.fx`` tracing a call stays one call, whatever the function does inside.
+    """
     positions = [index for index, name in enumerate(inputs) if name in host]
 
     @functools.wraps(run)
     def call(*args: Any, **attributes: Any) -> Any:
+        traced = next((value.tracer for value in args if isinstance(value, fx.Proxy)), None)
+        if traced is not None:
+            return traced.create_proxy("call_function", call, args, attributes)
         values = list(args)
         for index in positions:
             if index < len(values) and isinstance(values[index], Tensor):
