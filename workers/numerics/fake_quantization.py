@@ -1,6 +1,7 @@
 """Rounding as integer kernels will round, with gradients as if they did not. Pure tensor functions.
 
-Source: Jacob et al. 2018, arXiv:1712.05877, section 3; the straight-through estimator, Bengio et al. 2013, arXiv:1308.3432.
+Source: Jacob et al. 2018, arXiv:1712.05877, section 3;
+for the straight-through estimator, Bengio et al. 2013, arXiv:1308.3432.
 """
 
 from __future__ import annotations
