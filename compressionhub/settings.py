@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "compressionhub.site",
     "compressionhub.zoo",
     "compressionhub.jobs",
+    "compressionhub.estimates",
     "compressionhub.fleet",
     "compressionhub.library",
     "compressionhub.accounts",

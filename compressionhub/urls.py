@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("compressionhub.accounts.urls")),
     path("", include("compressionhub.library.urls")),
     path("jobs/", include("compressionhub.jobs.urls")),
+    path("workloads/", include("compressionhub.estimates.urls")),
     path("fleet/", include("compressionhub.fleet.urls")),
     path("docs/", include("compressionhub.ui.urls")),
     path("api/v1/", api.urls),

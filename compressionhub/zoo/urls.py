@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from compressionhub.zoo import views
+from compressionhub.zoo import views, views_savings
 
 app_name = "zoo"
 urlpatterns = [
@@ -12,5 +12,7 @@ urlpatterns = [
     path("zoo/<uuid:pk>/", views.entry, name="entry"),
     path("zoo/<uuid:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("zoo/<uuid:pk>/download/", views.download, name="download"),
+    path("savings/", views_savings.savings, name="savings"),
+    path("savings/<uuid:pk>/", views_savings.savings_of, name="savings-of"),
     path("zoo/file/<str:token>/<str:name>", views.file, name="file"),
 ]

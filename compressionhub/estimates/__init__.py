@@ -1,0 +1,1 @@
+"""Workloads of teams, and how figures that the engine estimated are shown."""

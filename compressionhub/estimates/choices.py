@@ -1,0 +1,42 @@
+"""What the workload's form offers: places with their instances, days and starting points."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from workers.serving.presets import CARD_DAY, FLIGHT_DAY, OFFICE_DAY, PRESETS
+from workers.serving.tables import tables
+from workers.serving.workload import SHOP_DAY
+
+FLAT_DAY: Final = (1.0,) * 24
+DAYS: Final[dict[str, tuple[str, tuple[float, ...]]]] = {
+    "shop": ("Shop: busiest in the early evening", SHOP_DAY),
+    "flights": ("Airport: morning and evening waves", FLIGHT_DAY),
+    "cards": ("Card payments: long afternoon", CARD_DAY),
+    "office": ("Office hours", OFFICE_DAY),
+}
+BILLINGS: Final = (("autoscaled", "Autoscaled"), ("static", "Static"), ("serverless", "Serverless"))
+FIRST_PLACE: Final = "aws/us-east-1/c6i.xlarge"
+
+
+@cache
+def places() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Instances with a price, grouped by region; values are provider/region/instance."""
+    grouped: dict[str, list[tuple[str, str]]] = {}
+    for provider, region, instance in sorted(tables().prices):
+        if (provider, instance) in tables().instances:
+            grouped.setdefault(f"{provider} {region}", []).append(
+                (f"{provider}/{region}/{instance}", f"{region}, {instance}")
+            )
+    return list(grouped.items())
+
+
+def day_of(shape: tuple[float, ...]) -> str:
+    """The name of a day, or "kept" for one of nobody's list."""
+    return next((name for name, (_, known) in DAYS.items() if known == shape), "kept")
+
+
+def presets() -> list[tuple[str, str, str]]:
+    """Starting points that run on instances: slug, title, sentence."""
+    return [(slug, each.title, each.sentence) for slug, each in PRESETS.items() if not each.on_device]

@@ -1,0 +1,203 @@
+"""The form of a workload: every assumption is a field, and an empty override means the table's figure."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, get_args
+
+from django import forms
+from pydantic import ValidationError
+
+from compressionhub.estimates.assumptions import Assumptions, JobRates
+from compressionhub.estimates.choices import BILLINGS, DAYS, FIRST_PLACE, day_of, places
+from workers.serving.presets import PRESETS
+from workers.serving.workload import TITLES, Currency, Override, OverrideName, Workload
+
+OVERRIDES: tuple[OverrideName, ...] = tuple(
+    name for name in get_args(OverrideName) if name not in ("usd_per_kwh",)
+)  # electricity is priced on machines of one's own only
+
+
+def _number(label: str, *, least: float | None = None, most: float | None = None, **more: Any) -> forms.FloatField:
+    return forms.FloatField(label=label, min_value=least, max_value=most, **more)
+
+
+class WorkloadForm(forms.Form):
+    """Reads and writes ``Assumptions``. Fields of overrides are added by name."""
+
+    name = forms.CharField(max_length=120, label="Name")
+    volume = _number("Predictions", least=0, most=1e15)
+    per = forms.ChoiceField(choices=[("month", "a month"), ("day", "a day")], label="Counted")
+    peak_factor = _number("Peak to mean", least=1, most=24)
+    sla_p95_ms = _number("p95 limit", least=0.001, most=1e7, required=False)
+    place = forms.ChoiceField(label="Region and instance")
+    billing = forms.ChoiceField(choices=BILLINGS, label="How you pay")
+    same_machine = forms.BooleanField(required=False, label="Take the measured time over to this instance")
+
+    day = forms.ChoiceField(label="Day")
+    target_percent = _number("Busy at peak, at most", least=1, most=95)
+    ha_floor = forms.IntegerField(label="Instances at least", min_value=0, max_value=100_000)
+    workers_per_instance = forms.IntegerField(label="Requests at a time", min_value=1, max_value=1024, required=False)
+    horizon_months = _number("Horizon", least=0.1, most=240)
+    serverless_memory_mb = _number("Serverless memory", least=128, most=10240)
+    stored_copies = _number("Stored copies", least=0, most=1e9)
+    downloads_per_month = _number("Downloads a month", least=0, most=1e12)
+    job_usd_per_hour = _number("Compressing host", least=0, most=1e5, required=False)
+    job_watts = _number("Compressing host draws", least=0, most=1e6, required=False)
+    currency_code = forms.RegexField("^[A-Z]{3}$", label="Show dollars in", required=False)
+    currency_per_usd = _number("One dollar is", least=1e-6, most=1e6, required=False)
+    currency_as_of = forms.DateField(label="Rate of", required=False)
+
+    def __init__(self, data: Any = None, *, assumed: Assumptions | None = None, author: str = "") -> None:
+        self.author = author
+        self.kept = assumed
+        super().__init__(data, initial=initial(assumed) if assumed else {"place": FIRST_PLACE})
+        self.fields["place"].choices = self._places()  # type: ignore[attr-defined]
+        days = [(slug, title) for slug, (title, _) in DAYS.items()]
+        self.fields["day"].choices = [*days, ("kept", "As it was")]  # type: ignore[attr-defined]
+        for name in OVERRIDES:
+            self._add_override(name)
+        for field in self.fields.values():
+            field.widget.attrs.update(_look(field))
+
+    def _places(self) -> list[Any]:
+        """Those with a price, and the one the workload names where that has none."""
+        known = places()
+        now = _place(self.kept.workload) if self.kept else FIRST_PLACE
+        listed = {value for _, group in known for value, _ in group}
+        return list(known) if now in listed else [*known, ("without a price", [(now, now)])]
+
+    def _add_override(self, name: OverrideName) -> None:
+        title, _ = TITLES[name]
+        self.fields[name] = _number(title, least=0, most=1e12, required=False)
+        self.fields[f"{name}_source"] = forms.CharField(max_length=200, required=False, label=f"{title}: source")
+        self.fields[f"{name}_as_of"] = forms.DateField(required=False, label=f"{title}: date")
+        if self.kept and (typed := next((one for one in self.kept.workload.overrides if one.name == name), None)):
+            told = {f"{name}_source": typed.source, f"{name}_as_of": typed.as_of}
+            self.initial |= {name: _tidy(typed.value), **told}
+
+    def clean(self) -> dict[str, Any]:
+        """Add ``assumed`` where all of it holds together."""
+        found = super().clean() or {}
+        if self.errors:
+            return found
+        try:
+            found["assumed"] = self._assumed(found)
+        except ValidationError as fault:
+            for each in fault.errors():
+                self.add_error(None, str(each["msg"]).removeprefix("Value error, ").capitalize() + ".")
+        return found
+
+    def _assumed(self, found: dict[str, Any]) -> Assumptions:
+        return Assumptions(
+            workload=Workload.model_validate({**self._kept_fields(), **self._workload(found)}),
+            job=JobRates(usd_per_hour=found["job_usd_per_hour"], watts=found["job_watts"], author=self.author),
+            same_machine=self.author if found["same_machine"] else "",
+        )
+
+    def _kept_fields(self) -> dict[str, Any]:
+        """What the form does not ask for stays as it was."""
+        if self.kept is None:
+            return {}
+        asked = {"requests_per_day", "predictions_per_month", "overrides", "on_premises", "currency", "authors"}
+        return self.kept.workload.model_dump(exclude=asked)
+
+    def _workload(self, found: dict[str, Any]) -> dict[str, Any]:
+        provider, region, instance = found["place"].split("/", 2)
+        field = "requests_per_day" if found["per"] == "day" else "predictions_per_month"
+        same = ("name", "peak_factor", "sla_p95_ms", "billing", "ha_floor", "workers_per_instance", "horizon_months",
+                "serverless_memory_mb", "stored_copies", "downloads_per_month")  # fmt: skip
+        day = {} if found["day"] == "kept" else {"shape": DAYS[found["day"]][1]}
+        return {
+            **{name: found[name] for name in same}, **day, field: found["volume"], "author": self.author,
+            "provider": provider, "region": region, "instance": instance,
+            "target_utilisation": found["target_percent"] / 100, "currency": self._currency(found),
+            "overrides": tuple(self._overrides(found)),
+        }  # fmt: skip
+
+    def _overrides(self, found: dict[str, Any]) -> list[Override]:
+        return [
+            Override(
+                name=name,
+                value=found[name],
+                author=self.author,
+                source=found[f"{name}_source"],
+                as_of=found[f"{name}_as_of"],
+            )
+            for name in OVERRIDES
+            if found[name] is not None
+        ]
+
+    def _currency(self, found: dict[str, Any]) -> Currency | None:
+        if not found["currency_code"]:
+            return None
+        return Currency.model_validate(
+            {
+                "code": found["currency_code"],
+                "per_usd": found["currency_per_usd"],
+                "as_of": found["currency_as_of"] or date.min,
+                "author": self.author,
+            }
+        )
+
+    @property
+    def overrides(self) -> list[tuple[str, str, Any, Any, Any]]:
+        """Title, unit, and the fields of value, source and date of each override."""
+        return [(*TITLES[name], self[name], self[f"{name}_source"], self[f"{name}_as_of"]) for name in OVERRIDES]
+
+
+def initial(assumed: Assumptions) -> dict[str, Any]:
+    """The form's fields for some assumptions."""
+    work, job = assumed.workload, assumed.job
+    daily = work.requests_per_day is not None
+    same = ("name", "peak_factor", "sla_p95_ms", "billing", "ha_floor", "workers_per_instance", "horizon_months",
+            "serverless_memory_mb", "stored_copies", "downloads_per_month")  # fmt: skip
+    return {
+        **{name: _tidy(getattr(work, name)) for name in same},
+        "volume": _tidy(work.requests_per_day if daily else work.predictions_per_month),
+        "per": "day" if daily else "month",
+        "place": _place(work),
+        "day": day_of(work.shape),
+        "target_percent": _tidy(round(work.target_utilisation * 100, 6)),
+        "same_machine": bool(assumed.same_machine),
+        "job_usd_per_hour": job.usd_per_hour,
+        "job_watts": job.watts,
+        "currency_code": work.currency.code if work.currency else "",
+        "currency_per_usd": work.currency.per_usd if work.currency else None,
+        "currency_as_of": work.currency.as_of if work.currency else None,
+    }
+
+
+def _tidy(value: Any) -> Any:
+    """A whole number without the point that a float is written with."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _look(field: forms.Field) -> dict[str, str]:
+    if isinstance(field, forms.BooleanField):
+        return {}
+    if isinstance(field, forms.ChoiceField):
+        return {"class": "form-select"}
+    dated = {"placeholder": "2026-07-20"} if isinstance(field, forms.DateField) else {}
+    return {"class": "form-control", "autocomplete": "off", **dated}
+
+
+def _place(work: Workload) -> str:
+    return f"{work.provider}/{work.region}/{work.instance}"
+
+
+def starting(*, slug: str, author: str, monthly: float | None = None) -> Assumptions:
+    """A preset as somebody's assumptions, on the first place of the list.
+
+    Raises:
+        KeyError: if there is no such preset.
+    """
+    provider, region, instance = FIRST_PLACE.split("/", 2)
+    made = (
+        PRESETS[slug]
+        .workload(author=author)
+        .model_copy(update={"provider": provider, "region": region, "instance": instance})
+    )
+    if monthly is not None:
+        made = made.model_copy(update={"requests_per_day": None, "predictions_per_month": monthly})
+    return Assumptions(workload=made)

@@ -1,0 +1,237 @@
+"""Entries joined with workloads: every figure is the engine's, this module says which and for whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from compressionhub.estimates.assumptions import Assumptions, claimed, every_input
+from compressionhub.estimates.models import Workload
+from compressionhub.zoo.models import Entry
+from workers.device import DeviceProfile
+from workers.estimate import Amount, InputFact, NotKnown
+from workers.serving import shown
+from workers.serving.carry import Network, on_machine
+from workers.serving.figures import Figures
+from workers.serving.figures import figures as estimate
+from workers.serving.jobs import JobRun
+from workers.serving.machine import machine
+from workers.serving.service import ServiceTime
+from workers.serving.tables import tables
+from workers.technique import Family
+
+BASELINE, VARIANT = 0, 1
+BILLS = (("cost-autoscaled", "Autoscaled"), ("cost-static", "Static"), ("cost-serverless", "Serverless"))
+MOST_RANKED = 40  # entries among which the best is looked for when nobody named one
+SHOWN = ("energy", "carbon", "latency-at-peak", "cost-per-million", "payback-cost", "payback-carbon")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One figure of baseline and variant, and what is saved of it."""
+
+    title: str
+    slug: str
+    before: Amount
+    after: Amount
+    saved: Amount
+    share: Amount
+
+    @property
+    def axis_end(self) -> float:
+        """The upper end of the axis both are drawn on; from zero."""
+        ends = [each for one in (self.before, self.after) for each in (one.high, one.value) if each is not None]
+        return max([*ends, 1e-12]) * 1.05
+
+
+@dataclass(frozen=True)
+class Savings:
+    """What one entry saves under some assumptions. ``unknown`` says why nothing can be said, if so."""
+
+    entry: Entry
+    assumed: Assumptions
+    figures: Figures | None
+    unknown: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        return self.figures is not None
+
+    @cached_property
+    def _figures(self) -> Figures:
+        assert self.figures is not None, "asked for figures that are not known"
+        return self.figures
+
+    @property
+    def headline(self) -> str:
+        return shown.headline(self._figures, VARIANT)
+
+    @cached_property
+    def bill(self) -> Pair:
+        return self.pair(self._figures.bill_slug, "Bill a month")
+
+    @cached_property
+    def energy(self) -> Pair:
+        return self.pair("energy", "Energy a month")
+
+    @cached_property
+    def carbon(self) -> Pair:
+        return self.pair("carbon", "CO₂e a month")
+
+    @cached_property
+    def wait(self) -> Pair:
+        return self.pair("latency-at-peak", "Waiting, p95 at peak")
+
+    @cached_property
+    def bills(self) -> list[Pair]:
+        return [self.pair(slug, title) for slug, title in BILLS]
+
+    def pair(self, slug: str, title: str) -> Pair:
+        found = self._figures
+        return Pair(
+            title=title, slug=slug, before=self._money(found.amount(slug, BASELINE)),
+            after=self._money(found.amount(slug, VARIANT)), saved=self._money(found.saving_amount(slug, VARIANT)),
+            share=found.relative_saving_amount(slug, VARIANT),
+        )  # fmt: skip
+
+    def after(self, slug: str) -> Amount:
+        return self._money(self._figures.amount(slug, VARIANT))
+
+    def before(self, slug: str) -> Amount:
+        return self._money(self._figures.amount(slug, BASELINE))
+
+    @property
+    def peaks(self) -> tuple[Amount, Amount]:
+        return self.before("instances-at-peak"), self.after("instances-at-peak")
+
+    @property
+    def headrooms(self) -> tuple[Amount, Amount]:
+        return self.before("headroom"), self.after("headroom")
+
+    @property
+    def paybacks(self) -> list[tuple[str, str, Amount, Amount, Amount, Amount]]:
+        """What, key, cost of the job, saving a month, predictions and hours until it is even."""
+        rows = (("Money", "cost", "job-cost", self.bill), ("CO₂e", "carbon", "job-carbon", self.carbon))
+        found = []
+        for title, key, job, pair in rows:
+            even = self.after(f"payback-{key}")
+            found.append((title, key, self.after(job), pair.saved, even, shown.as_hours(even, self.assumed.workload)))
+        return found
+
+    @property
+    def payback_gaps(self) -> tuple[str, ...]:
+        """Why a payback or the cost of the job is not known, a sentence each."""
+        asked = (each for row in self.paybacks for each in (row[2], row[4]) if each.state == "unknown")
+        return tuple(dict.fromkeys(each.reason for each in asked))
+
+    @property
+    def inputs(self) -> tuple[InputFact, ...]:
+        """Everything the page's figures rest on, each once."""
+        amounts = [self.bill.after, *(self.after(slug) for slug in SHOWN)]
+        return every_input([each.inputs for each in amounts])
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(said for each in self.inputs if (said := each.stale(date.today()))))  # noqa: DTZ011
+
+    @property
+    def tables_version(self) -> str:
+        return self._figures.tables_version
+
+    def _money(self, amount: Amount) -> Amount:
+        return shown.in_currency(amount, self.assumed.workload.currency)
+
+
+def savings(entry: Entry, assumed: Assumptions) -> Savings:
+    """Estimate an entry's baseline and variant under some assumptions.
+
+    Raises:
+        YoursToFix: if the workload's instance is in no table.
+    """
+    try:
+        services = service_times(entry, assumed)
+    except NotKnown as missing:
+        return Savings(entry, assumed, None, missing.reason)
+    job = job_of(entry, assumed)
+    return Savings(entry, assumed, estimate(assumed.workload, services[0], services[1:], jobs=[job]))
+
+
+def service_times(entry: Entry, assumed: Assumptions) -> tuple[ServiceTime, ...]:
+    """Baseline and variant on the workload's machine: measured there, carried there, or claimed to be the same.
+
+    Raises:
+        NotKnown: if nothing leads from the measurement to the machine.
+    """
+    report = entry.record.report
+    environment = report.environment
+    here = DeviceProfile(key=environment.device, title=environment.cpu, isa=environment.isa)
+    day = _day(environment.started_at)
+    before, after = ServiceTime.pair(
+        report, device=environment.device, source=f"job #{entry.record.origin.job}", as_of=day
+    )
+    is_int8 = any(step.family == Family.QUANTIZATION for step in entry.record.steps)
+    there = machine(assumed.workload, tables())
+    try:
+        return on_machine([Network(service=before), Network(service=after, is_int8=is_int8)], here=here, machine=there)
+    except NotKnown:
+        if not assumed.same_machine:
+            raise
+    return claimed((before, after), machine=there.name, by=assumed.same_machine)
+
+
+def job_of(entry: Entry, assumed: Assumptions) -> JobRun:
+    """What making the variant took, at the rates somebody typed in; its steps alone where the job is gone."""
+    whole = entry.job.seconds_so_far() if entry.job is not None and entry.job.finished_at is not None else None
+    hours = (whole or sum(step.seconds for step in entry.record.report.steps)) / 3600
+    return assumed.job.run(title=f"job #{entry.record.origin.job}", hours=hours)
+
+
+def ladder(entry: Entry, assumed: Assumptions) -> list[tuple[float, Amount, Amount, Amount]]:
+    """Predictions a month with both bills and the share saved, from a hundredth of the workload's to ten times it."""
+    services = service_times(entry, assumed)
+    return [(volume, *_bills(assumed, services, volume)) for volume in volumes(assumed.workload.monthly)]
+
+
+def volumes(monthly: float) -> list[float]:
+    """About twenty volumes on a log scale over whole decades, the workload's own among them."""
+    middle = math.log10(max(monthly, 1.0))
+    first, last = max(0, math.floor(middle) - 2), math.ceil(middle) + 1
+    steps = max(1, round(21 / (last - first)))
+    grid = [10 ** (first + at / steps) for at in range((last - first) * steps + 1)]
+    return sorted({*grid, monthly} if monthly > 0 else grid)
+
+
+def _bills(assumed: Assumptions, services: tuple[ServiceTime, ...], volume: float) -> tuple[Amount, Amount, Amount]:
+    work = assumed.workload.model_copy(update={"requests_per_day": None, "predictions_per_month": volume})
+    found = estimate(work, services[0], services[1:])
+    slug, currency = found.bill_slug, work.currency
+    bills = (shown.in_currency(found.amount(slug, at), currency) for at in (BASELINE, VARIANT))
+    return (*bills, found.relative_saving_amount(slug, VARIANT))  # type: ignore[return-value]
+
+
+def best(entries: Iterable[Entry], assumed: Assumptions) -> Entry | None:
+    """The entry that saves the largest share of the bill among the newest; the newest where nothing is known."""
+    found = list(entries)[:MOST_RANKED]
+    known = [(saved, -at) for at, each in enumerate(found) if (saved := _share(each, assumed)) is not None]
+    return found[-max(known)[1]] if known else next(iter(found), None)
+
+
+def _share(entry: Entry, assumed: Assumptions) -> float | None:
+    found = savings(entry, assumed)
+    return None if found.figures is None else found.bill.share.value
+
+
+def usual(team_id: int, entry: Entry) -> tuple[Workload, Savings] | None:
+    """A team's usual workload and what the entry saves under it; None where there is no workload."""
+    workload = Workload.objects.filter(team_id=team_id, is_usual=True).first()
+    return None if workload is None else (workload, savings(entry, workload.assumed))
+
+
+def _day(started_at: str) -> date | None:
+    try:
+        return datetime.fromisoformat(started_at).date()
+    except ValueError:
+        return None

@@ -1,0 +1,93 @@
+"""The savings page: an entry under a workload, recomputed whenever an assumption changes."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from compressionhub.accounts.http import HubRequest, team_required
+from compressionhub.accounts.permissions import Verb, may
+from compressionhub.estimates.assumptions import Assumptions, signed
+from compressionhub.estimates.choices import presets
+from compressionhub.estimates.forms import WorkloadForm
+from compressionhub.estimates.models import Workload
+from compressionhub.estimates.views import said
+from compressionhub.zoo import savings as figures
+from compressionhub.zoo import savings_page
+from compressionhub.zoo.models import Entry
+from workers.errors import YoursToFix
+
+
+@team_required
+@require_GET
+def savings(request: HubRequest) -> HttpResponse:
+    """The team's usual workload, or how to begin."""
+    workload = Workload.objects.filter(team=request.team).first()
+    if workload is None:
+        may_edit = may(request.user, Verb.EDIT_WORKLOAD, request.team)
+        return render(request, "zoo/savings_start.html", {"presets": presets(), "may_edit": may_edit})
+    return _page(request, workload)
+
+
+@team_required
+@require_GET
+def savings_of(request: HubRequest, pk: UUID) -> HttpResponse:
+    return _page(request, get_object_or_404(Workload.objects.visible_to(request.user), pk=pk))
+
+
+def _page(request: HubRequest, workload: Workload) -> HttpResponse:
+    kept = workload.assumed
+    drafted = "volume" in request.GET
+    form = WorkloadForm(request.GET if drafted else None, assumed=kept, author=str(request.user))
+    assumed, problems = kept, []
+    if drafted and form.is_valid():
+        assumed = signed(form.cleaned_data["assumed"], kept, by=str(request.user))
+    elif drafted:
+        problems = said(form)
+    entries = Entry.objects.visible_to(request.user).listed().select_related("team", "job")
+    context = {
+        "workload": workload,
+        "workloads": Workload.objects.filter(team=workload.team_id),
+        "form": form,
+        "presets": presets(),
+        "problems": problems,
+        "changed": assumed.differing(kept),
+        "assumptions": kept.count(),
+        "assumed": assumed,
+        "entries": entries,
+        "may_edit": may(request.user, Verb.EDIT_WORKLOAD, workload.team),
+        **({} if problems else _figures(request, entries, assumed)),
+    }
+    return render(request, "zoo/savings.html#results" if request.htmx else "zoo/savings.html", context)
+
+
+def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[str, Any]:
+    """The entry asked for, or the best, with its figures and drawings; ``fault`` where the machine is in no table."""
+    try:
+        entry = _asked(request, entries) or figures.best(entries, assumed)
+        if entry is None:
+            return {}
+        found = figures.savings(entry, assumed)
+    except YoursToFix as fault:
+        return {"fault": fault}
+    if not found.is_known:
+        return {"entry": entry, "found": found}
+    return {
+        "entry": entry,
+        "found": found,
+        "ladder": savings_page.drawn(found),
+        "bars": savings_page.carbon_bars(found),
+    }
+
+
+def _asked(request: HubRequest, entries: Any) -> Entry | None:
+    try:
+        wanted = UUID(request.GET.get("entry", ""))
+    except ValueError:
+        return None
+    found: Entry | None = entries.filter(pk=wanted).first()
+    return found
