@@ -2,9 +2,10 @@
 
 from workers.emulation.asking import ask_about, read_ask
 from workers.emulation.layers import Layer
-from workers.emulation.predictor import Ask, Band, HostTime, Prediction, predict, predicted_ratio
+from workers.emulation.predictor import Anchor, Ask, Band, HostTime, Prediction, predict, predicted_ratio
 
 __all__ = [
+    "Anchor",
     "Ask",
     "Band",
     "HostTime",

@@ -1,7 +1,8 @@
 """``python -m workers.emulation.fit --tables DIR``: fit the profiles to published times, and say how well that does.
 
 A profile takes part when its file ends in a ``[fit]`` table that names ``measured_on``, ``processor`` and
-``threads``. ``--write`` replaces those tables; without it only the cross-validated figures are shown.
+``threads``. ``--write`` replaces those tables; without it only the cross-validated figures are shown. ``--costs``
+searches the two shared costs that were taken from these tables, and shows them.
 """
 
 import argparse
@@ -26,12 +27,15 @@ HEAD = "\n[fit]\n"
 WEAK_MEDIAN = 0.25
 FEW_MODELS = 6
 DIGITS = 4
+SEARCHED, SWEEPS, SEARCH_STEPS = ("gemm", "other_bytes"), 3, (0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 the tables are at fault."""
     options = _parser().parse_args(argv)
     try:
+        if options.costs:
+            return _show_costs(best_costs(options.tables))
         fits = fit_all(options.tables, on=options.date or date.today())  # noqa: DTZ011 a day for a person
     except EngineError as error:
         print(f"{error.message} {error.hint}", file=sys.stderr)
@@ -58,8 +62,32 @@ def fit_all(folder: Path, *, on: date) -> dict[str, Fit]:
     return dict(sorted(found.items()))
 
 
+def best_costs(folder: Path) -> dict[str, float]:
+    """The costs of ``SEARCHED`` that explain all CPU tables best, the others as they are; one after the other."""
+    costs = op_costs("cpu")
+    usual = _usual(read_tables(folder, "cpu", costs))
+    for _ in range(SWEEPS):
+        for name in SEARCHED:
+            tried = [costs.model_copy(update={name: getattr(costs, name) * step}) for step in SEARCH_STEPS]
+            costs = min(tried, key=lambda costs: _loss(read_tables(folder, "cpu", costs), usual))
+    return {name: getattr(costs, name) for name in SEARCHED}
+
+
+def _usual(tables: Tables) -> fitting.Usual:
+    return fitting.usual_parameters(tables.work, tables.log_s)
+
+
+def _loss(tables: Tables, usual: fitting.Usual) -> float:
+    return fitting.loss(tables.work, tables.log_s, usual)
+
+
+def _show_costs(costs: dict[str, float]) -> int:
+    print("\n".join(f"{name:20} {value:.3f}" for name, value in costs.items()))
+    return 0
+
+
 def _fit_these(names: dict[str, Key], tables: Tables, processor: Processor, on: date) -> dict[str, Fit]:
-    usual = fitting.usual_parameters(tables.work, tables.log_s)
+    usual = _usual(tables)
     parameters = fitting.fit(tables.work, tables.log_s, usual)
     residuals = fitting.left_out(tables.work, tables.log_s)
     found = {}
@@ -144,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the reference data")
     parser.add_argument("--write", action="store_true", help="write the fits into the profiles")
+    parser.add_argument("--costs", action="store_true", help="search shared costs instead")
     parser.add_argument("--date", type=date.fromisoformat, help="day to state; today without it")
     return parser
 

@@ -36,11 +36,23 @@ class HostTime(Frozen):
     p50_ms: float = Field(gt=0, le=1e9)
 
 
+class Anchor(Frozen):
+    """A network's median time in floating point on the very device asked about, measured under a runtime."""
+
+    layers: tuple[Layer, ...] = Field(min_length=1, max_length=100_000)
+    p50_ms: float = Field(gt=0, le=1e9)
+    runtime: str
+
+
 class Ask(Frozen):
-    """What to predict. ``runtime`` is the one it will run under; the profile's own where it is not given."""
+    """What to predict. ``runtime`` is the one it will run under; the profile's own where it is not given.
+
+    ``anchors`` come from a latency file of the device; with them ``host`` is not needed and not looked at.
+    """
 
     layers: tuple[Layer, ...] = Field(min_length=1, max_length=100_000)
     host: HostTime | None = None
+    anchors: tuple[Anchor, ...] = Field(default=(), max_length=1000)
     precision: Precision = "float32"
     runtime: str = ""
 
@@ -111,7 +123,8 @@ def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
     if not 0 < value < math.inf:
         return _nothing(profile, "The layers given hold no work that could be timed.")
     notes = [f"calibrated on {fit.runtime}, {len(fit.models)} networks"]
-    factor, said = _host_factor(ask, fit, host)
+    anchors = _anchors(ask, profile)
+    factor, said = _anchor_factor(anchors, fit) if anchors else _host_factor(ask, fit, host)
     notes += said
     spread = spread_of(fit)
     if ask.precision == "int8":
@@ -189,6 +202,21 @@ def _seconds(part: Work, fit: Fit) -> float:
     )
 
 
+def _anchors(ask: Ask, profile: DeviceProfile) -> list[Anchor]:
+    """The times under the runtime asked about; of those only the ones of the same network, where there are any."""
+    fitting = [anchor for anchor in ask.anchors if anchor.runtime == (ask.runtime or profile.runtime)]
+    return [anchor for anchor in fitting if anchor.layers == ask.layers] or fitting
+
+
+def _anchor_factor(anchors: Sequence[Anchor], fit: Fit) -> tuple[float, list[str]]:
+    """How far times measured on the device itself lie from their predictions; their geometric mean."""
+    off = [math.log(anchor.p50_ms / expected) for anchor in anchors if (expected := float_ms(anchor.layers, fit))]
+    if not off:
+        return 1.0, []
+    factor = math.exp(sum(off) / len(off))
+    return factor, [f"anchored on {len(off)} times of this device, {factor:.2f} times their predictions"]
+
+
 def _host_factor(ask: Ask, fit: Fit, host: DeviceProfile | None) -> tuple[float, list[str]]:
     """How far the network's own time on a host moves its prediction elsewhere."""
     if ask.host is None or host is None:
@@ -217,14 +245,14 @@ def _int8(fit: Fit) -> tuple[float, _Spread]:
 
 
 def _widened(ask: Ask, profile: DeviceProfile, fit: Fit) -> tuple[float, list[str]]:
-    """By how much the band grows, and why."""
+    """By how much the band grows, and why; times of this device under this runtime stand for its calibration."""
     factor, said = 1.0, []
     main = dominant(times_by_kind(ask.layers, fit))
     if main is not None and main not in fit.dominated_by:
         factor *= UNSEEN_KIND
         said.append(f"band ×2: {KINDS[main]} take over half of the time, and no calibration network was like that")
     runtime = ask.runtime or profile.runtime
-    if runtime != fit.runtime:
+    if runtime != fit.runtime and not _anchors(ask, profile):
         factor *= OTHER_RUNTIME
         said.append(f"band ×1.5: for {runtime}, but calibrated on {fit.runtime}")
     return factor, said

@@ -6,7 +6,7 @@ from tests.workers.emulation.synthetic import PER_BYTE, PER_LAYER, PER_MAC, a_fi
 from workers import device
 from workers.emulation import Ask, HostTime, Layer, predict, predicted_ratio
 from workers.emulation.layers import op_costs
-from workers.emulation.predictor import quantile
+from workers.emulation.predictor import Anchor, quantile
 from workers.errors import YoursToFix
 
 
@@ -128,6 +128,35 @@ def test_a_host_without_a_fit_changes_nothing_and_is_said_to_be_left_out(host):
 def test_an_unknown_host_is_refused():
     with pytest.raises(YoursToFix, match="device profile"):
         predict(Ask(layers=network(), host=HostTime(device="nowhere", p50_ms=5)), a_profile(a_fit()))
+
+
+def test_a_time_of_the_device_itself_moves_its_predictions_in_full_and_needs_no_wider_band():
+    profile = a_profile(a_fit(), runtime="onnxruntime")
+    plain = band(Ask(layers=network()), profile)
+    other = network(macs=60e6)
+    measured = 3 * band(Ask(layers=other), profile).value
+
+    found = band(
+        Ask(layers=network(), anchors=(Anchor(layers=other, p50_ms=measured, runtime="onnxruntime"),)), profile
+    )
+
+    assert found.value == pytest.approx(3 * plain.value)
+    assert found.high / found.value < plain.high / plain.value
+
+
+def test_of_several_anchors_the_one_of_the_same_network_counts_alone():
+    profile = a_profile(a_fit())
+    same = Anchor(layers=network(), p50_ms=7.0, runtime="ncnn")
+    other = Anchor(layers=network(macs=60e6), p50_ms=100.0, runtime="ncnn")
+
+    assert band(Ask(layers=network(), anchors=(other, same)), profile).value == pytest.approx(7.0)
+
+
+def test_an_anchor_of_another_runtime_is_not_taken():
+    profile = a_profile(a_fit())
+    foreign = Anchor(layers=network(), p50_ms=100.0, runtime="tflite")
+
+    assert band(Ask(layers=network(), anchors=(foreign,)), profile) == band(Ask(layers=network()), profile)
 
 
 def test_int8_is_the_float_time_divided_by_the_published_speedup_which_goes_both_ways():

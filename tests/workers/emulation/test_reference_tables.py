@@ -10,7 +10,7 @@ import pytest
 
 from workers.device import Fit, profiles
 from workers.emulation import fitting
-from workers.emulation.fit import fit_all
+from workers.emulation.fit import best_costs, fit_all
 from workers.emulation.layers import op_costs
 from workers.emulation.predictor import HOST_EXPONENT, HOST_EXPONENT_THREADS, spread_of
 from workers.emulation.tables import FEATURES, MEASUREMENTS, Tables, read_tables
@@ -53,6 +53,12 @@ def test_the_shipped_fits_are_those_of_the_tables():
     again = fit_all(REFERENCE, on=date(2026, 11, 22))
 
     assert again == {key: profile.fit for key, profile in profiles().items() if profile.fit is not None}
+
+
+def test_the_shipped_costs_are_those_that_explain_the_tables_best():
+    found = best_costs(REFERENCE)
+
+    assert found == {name: getattr(op_costs("cpu"), name) for name in found}
 
 
 def test_unseen_networks_on_the_shipped_profiles_are_off_by_less_than_15_percent_in_the_median():
