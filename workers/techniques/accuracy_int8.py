@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Method: TypeAlias = Literal["min-max", "entropy", "percentile", "mse"]
 AUTO: tuple[Method, ...] = ("min-max", "mse", "percentile")
 PERCENTILE = 99.99
-MOST_TAKEN_BACK = 8
+MOST_TAKEN_BACK = 4
 VALIDATION_GUESS = 6000  # rows; the facts of a network do not tell how many there are
 
 
