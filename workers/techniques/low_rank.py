@@ -88,6 +88,7 @@ class LowRank(Technique):
         module = training.trainable(model, self.about.title, bench)
         left = surgery.known_layers(model.proto, self.excluded)
         names = narrowing.layer_names(module)
+        layers = len(narrowing.widths(module))
         changed = self._factorize(module, names, left, bench)
         if not changed:
             raise YoursToFix(
@@ -96,7 +97,7 @@ class LowRank(Technique):
                 code="low-rank.nothing-pays",
             )
         was, now = (sum(getattr(one, side) for one in changed) for side in ("before", "numbers"))
-        bench.log(f"{len(changed)} of {len(names)} layers are thinner: {was:,} weights became {now:,}.")
+        bench.log(f"{len(changed)} of {layers} layers are thinner: {was:,} weights became {now:,}.")
         return training.written(module, model)
 
     def _factorize(

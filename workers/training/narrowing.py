@@ -21,6 +21,7 @@ from torch import Tensor, fx, nn
 from workers.errors import YoursToFix
 from workers.numerics import ranking
 from workers.numerics.search import first_passing
+from workers.training.network import layer_name
 
 Criterion = Literal["l1", "l2", "taylor", "geometric-median", "batch-norm"]
 PRUNABLE = (nn.modules.conv._ConvNd, nn.Linear)
@@ -195,7 +196,7 @@ def narrowed_to(
 def layer_names(module: fx.GraphModule) -> dict[str, str]:
     """Path of each called module → name of its layer in the ONNX file."""
     calls = [node for node in module.graph.nodes if node.op == "call_module"]
-    return {str(node.target): node.meta["onnx"].name or str(node.target) for node in calls if "onnx" in node.meta}
+    return {str(node.target): layer_name(node) or str(node.target) for node in calls}
 
 
 def widths(module: nn.Module) -> dict[str, int]:

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from workers.errors import YoursToFix
 from workers.graph import surgery
-from workers.graph.fx import to_onnx, to_torch
+from workers.graph.fx import Origin, to_onnx, to_torch
 from workers.model import LoadedModel
 from workers.workbench import Workbench
 
@@ -44,6 +44,12 @@ def written(module: fx.GraphModule, model: LoadedModel, *notes: str) -> LoadedMo
 def first_output(result: Tensor | tuple[Tensor, ...]) -> Tensor:
     """What tasks are judged by: the first of the network's outputs."""
     return result if isinstance(result, Tensor) else result[0]
+
+
+def layer_name(node: fx.Node) -> str:
+    """The name of the ONNX node that holds the weights of a call: of a product with its bias, the product."""
+    origin = node.meta.get("onnx")
+    return str(origin.notes.get("matmul") or origin.name) if isinstance(origin, Origin) else ""
 
 
 def is_pictorial(module: nn.Module) -> bool:

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from workers.graph.fx import Origin
 from workers.numerics import fake_quantization as fake
+from workers.training.network import layer_name
 
 Range = tuple[float, float]
 PREFIX = "rounding_"
@@ -50,7 +51,7 @@ def put_in(module: fx.GraphModule, ranges: dict[str, Range], *, most: int, left:
         left: names of layers that stay in float.
     """
     for node in list(module.graph.nodes):
-        if node.op == "call_module" and _origin(node).name not in left:
+        if node.op == "call_module" and layer_name(node) not in left:
             _round_weight(module.get_submodule(str(node.target)), most)
     for node in list(module.graph.nodes):
         name = _value(node)

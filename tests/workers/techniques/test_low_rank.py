@@ -76,6 +76,14 @@ def test_layers_left_alone_stay(model, tmp_path):
     assert any(tuple(tensor.dims) == (32, 24, 3, 3) for tensor in thin.proto.graph.initializer)
 
 
+def test_a_product_is_left_alone_by_its_own_name(mlp, tmp_path):
+    bench = classroom(mlp, tmp_path, shape=(64,), rows=8)
+
+    with pytest.raises(YoursToFix, match="smaller in parts"):
+        LowRank(keep=0.5, excluded=("first",)).apply(mlp, bench)
+    assert formats.facts(LowRank(keep=0.5).apply(mlp, bench).proto).params < 0.6 * formats.facts(mlp.proto).params
+
+
 def test_the_thin_network_trains_on(tmp_path):
     model = discerning(32)
     bench = classroom(model, tmp_path, rows=512)
