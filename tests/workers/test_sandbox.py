@@ -412,11 +412,17 @@ def test_a_nursery_replaces_a_spare_that_died():
 
 
 def group_is_empty(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return all(_is_zombie(pid) for pid in _members(group))
+    """Whether nobody of the group lives. A busy machine may take a moment to end many killed processes."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        if all(_is_zombie(pid) for pid in _members(group)):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _members(group: int) -> list[int]:
