@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
+from compressionhub.accounts.models import Team
 from compressionhub.estimates.assumptions import Assumptions, claimed, every_input
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo.models import Entry
 from workers.device import DeviceProfile
+from workers.errors import YoursToFix
 from workers.estimate import Amount, InputFact, NotKnown
 from workers.serving import shown
 from workers.serving.carry import Network, on_machine
@@ -145,6 +147,26 @@ class Savings:
         return shown.in_currency(amount, self.assumed.workload.currency)
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What an entry saves under a team's usual workload."""
+
+    workload: Workload
+    found: Savings
+
+    @property
+    def rows(self) -> list[tuple[str, Pair]]:
+        """What the entry is, in a word, with the figures behind it; nothing where they are not known."""
+        if not self.found.is_known:
+            return []
+        pairs = (("cheaper", self.found.bill), ("less energy", self.found.energy), ("less CO₂e", self.found.carbon))
+        return [(word[0].upper() + word[1:] if _saves(pair) else f"Not {word}", pair) for word, pair in pairs]
+
+
+def _saves(pair: Pair) -> bool:
+    return pair.share.value is not None and pair.share.value > shown.NOTHING
+
+
 def savings(entry: Entry, assumed: Assumptions) -> Savings:
     """Estimate an entry's baseline and variant under some assumptions.
 
@@ -224,10 +246,15 @@ def _share(entry: Entry, assumed: Assumptions) -> float | None:
     return None if found.figures is None else found.bill.share.value
 
 
-def usual(team_id: int, entry: Entry) -> tuple[Workload, Savings] | None:
-    """A team's usual workload and what the entry saves under it; None where there is no workload."""
-    workload = Workload.objects.filter(team_id=team_id, is_usual=True).first()
-    return None if workload is None else (workload, savings(entry, workload.assumed))
+def usual(team: Team, entry: Entry) -> Usual | None:
+    """What an entry saves under the team's usual workload; None where the team has no workload."""
+    workload = Workload.objects.filter(team=team, is_usual=True).first()
+    if workload is None:
+        return None
+    try:
+        return Usual(workload, savings(entry, workload.assumed))
+    except YoursToFix as fault:
+        return Usual(workload, Savings(entry, workload.assumed, None, fault.message))
 
 
 def _day(started_at: str) -> date | None:

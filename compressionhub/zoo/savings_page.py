@@ -125,7 +125,10 @@ def _here(step: Step) -> dict[str, Any]:
     return {
         "type": "scatter", "symbolSize": 10,
         "itemStyle": {"color": "$surface", "borderColor": "$accent", "borderWidth": 2},
-        "label": {"show": True, "position": "bottom", "formatter": f"yours: saves {saved}", "color": "$ink-2"},
+        "label": {
+            "show": True, "position": "right", "offset": [4, 12], "color": "$ink-2",
+            "formatter": f"yours: saves {saved}",
+        },
         "data": [{"value": [step[0], step[2].value], "tip": f"Your traffic: saves {saved}"}],
     }  # fmt: skip
 

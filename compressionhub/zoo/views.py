@@ -12,7 +12,7 @@ from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import HubError
 from compressionhub.jobs.models import Job
 from compressionhub.library.sending import SentFile
-from compressionhub.zoo import actions, charts, label
+from compressionhub.zoo import actions, charts, label, savings
 from compressionhub.zoo.catalogue import ORDERS, browse
 from compressionhub.zoo.forms import PublishForm
 from compressionhub.zoo.models import Entry, Standing
@@ -63,6 +63,7 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
         "may_download": may(request.user, Verb.DOWNLOAD, request.team),
         "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
         "own": found.team_id == request.team.pk,
+        "usual": savings.usual(request.team, found),
     }
     return render(request, "zoo/entry.html", context)
 
