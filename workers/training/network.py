@@ -49,7 +49,10 @@ def first_output(result: Tensor | tuple[Tensor, ...]) -> Tensor:
 def layer_name(node: fx.Node) -> str:
     """The name of the ONNX node that holds the weights of a call: of a product with its bias, the product."""
     origin = node.meta.get("onnx")
-    return str(origin.notes.get("matmul") or origin.name) if isinstance(origin, Origin) else ""
+    if not isinstance(origin, Origin):
+        return ""
+    notes = origin.notes
+    return str(notes.get("matmul") or notes.get("product") or origin.name or next(iter(origin.outputs), ""))
 
 
 def is_pictorial(module: nn.Module) -> bool:
