@@ -18,6 +18,13 @@ def profiles() -> dict[str, DeviceProfile]:
     return {**device.profiles(), HOST: worker_host()}
 
 
+def offered() -> list[DeviceProfile]:
+    """Those a job can be sent to now: a worker's host, and the others once some worker emulates devices."""
+    found = profiles()
+    edge = Node.objects.alive(timezone.now()).serving(Queue.EDGE)
+    return [one for one in found.values() if one.kind == "host" or edge]
+
+
 def profile(key: str) -> DeviceProfile:
     """Look a profile up.
 

@@ -54,3 +54,10 @@ def test_the_page_of_a_model_judges_techniques_for_the_worker(version, dataset):
     changed = {row.technique.technique: row.fit.reason for row in fitting.rows(version, dataset)}
 
     assert words["static-int8"] != changed["static-int8"]
+
+
+@pytest.mark.django_db
+def test_only_a_worker_that_emulates_offers_other_devices():
+    node("plain", isa=("avx2",))
+
+    assert [one.key for one in devices.offered()] == ["host-1t"]
