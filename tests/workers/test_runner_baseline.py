@@ -1,0 +1,37 @@
+"""Every step of a job is given the job's untouched network to learn from, also after other steps changed it."""
+
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+import onnx
+
+from workers import runner
+from workers.recipe import from_value
+from workers.techniques.fine_tune import FineTune
+from workers.ticket import Order
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "digits"
+
+
+def test_a_later_step_gets_the_network_as_it_came(tmp_path, monkeypatch):
+    for folder in ("in", "out", "steps", "scratch"):
+        (tmp_path / folder).mkdir()
+    for name in ("digits-mlp.onnx", "digits.npz"):
+        shutil.copy(EXAMPLES / name, tmp_path / "in" / name)
+    given = []
+
+    def look(self, model, bench):
+        given.append((bench.baseline.proto, model.proto))
+        return model
+
+    monkeypatch.setattr(FineTune, "apply", look)
+    monkeypatch.chdir(tmp_path)
+    recipe = from_value([{"technique": "magnitude-pruning"}, {"technique": "fine-tune"}])
+
+    order = Order(kind="compress", model="in/digits-mlp.onnx", data="in/digits.npz", recipe=recipe)
+    runner.perform(order, emit=lambda event: None, alone=nullcontext, should_stop=lambda: False)
+
+    [(baseline, pruned)] = given
+    assert baseline == onnx.load(EXAMPLES / "digits-mlp.onnx")
+    assert pruned != baseline
