@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, get_args
 
 from django import forms
@@ -74,7 +73,7 @@ class WorkloadForm(forms.Form):
         self.fields[f"{name}_as_of"] = forms.DateField(required=False, label=f"{title}: date")
         if self.kept and (typed := next((one for one in self.kept.workload.overrides if one.name == name), None)):
             told = {f"{name}_source": typed.source, f"{name}_as_of": typed.as_of}
-            self.initial |= {name: _tidy(typed.value), **told}
+            self.initial.update({name: _tidy(typed.value), **told})
 
     def clean(self) -> dict[str, Any]:
         """Add ``assumed`` where all of it holds together."""
@@ -85,7 +84,8 @@ class WorkloadForm(forms.Form):
             found["assumed"] = self._assumed(found)
         except ValidationError as fault:
             for each in fault.errors():
-                self.add_error(None, str(each["msg"]).removeprefix("Value error, ").capitalize() + ".")
+                where = " ".join(str(part).replace("_", " ") for part in each["loc"])
+                self.add_error(None, f"{where}: {each['msg'].removeprefix('Value error, ')}.".removeprefix(": "))
         return found
 
     def _assumed(self, found: dict[str, Any]) -> Assumptions:
@@ -135,7 +135,7 @@ class WorkloadForm(forms.Form):
             {
                 "code": found["currency_code"],
                 "per_usd": found["currency_per_usd"],
-                "as_of": found["currency_as_of"] or date.min,
+                "as_of": found["currency_as_of"],
                 "author": self.author,
             }
         )

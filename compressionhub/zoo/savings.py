@@ -15,7 +15,9 @@ from compressionhub.zoo.models import Entry
 from workers.device import DeviceProfile
 from workers.errors import YoursToFix
 from workers.estimate import Amount, InputFact, NotKnown
+from workers.estimates.right_sizing import RightSizing, Sizing
 from workers.serving import shown
+from workers.serving.candidates import Candidate
 from workers.serving.carry import Network, on_machine
 from workers.serving.figures import Figures
 from workers.serving.figures import figures as estimate
@@ -209,6 +211,29 @@ def job_of(entry: Entry, assumed: Assumptions) -> JobRun:
     whole = entry.job.seconds_so_far() if entry.job is not None and entry.job.finished_at is not None else None
     hours = (whole or sum(step.seconds for step in entry.record.report.steps)) / 3600
     return assumed.job.run(title=f"job #{entry.record.origin.job}", hours=hours)
+
+
+def right_size(entry: Entry, assumed: Assumptions) -> Sizing | None:
+    """The cheapest instance of the region that serves the variant within the limit, and why not the others.
+
+    None where no instances are rented, or one's price was typed in: it is not the price of another.
+    """
+    work = assumed.workload
+    if work.billing == "serverless" or work.override("price_usd_per_hour") is not None:
+        return None
+    places = tables().priced(work.provider, work.region)
+    return RightSizing.choose(work, [_candidate(entry, assumed, place.instance) for place in places])
+
+
+def _candidate(entry: Entry, assumed: Assumptions, instance: str) -> Candidate:
+    """A claim about one machine is no claim about another: elsewhere only measurements count."""
+    there = assumed.workload.model_copy(update={"instance": instance, "workers_per_instance": None})
+    same = assumed.same_machine if instance == assumed.workload.instance else ""
+    try:
+        service = service_times(entry, assumed.model_copy(update={"workload": there, "same_machine": same}))[VARIANT]
+    except NotKnown as missing:
+        return Candidate(instance=instance, service=None, why_not=missing.reason)
+    return Candidate(instance=instance, service=service)
 
 
 def ladder(entry: Entry, assumed: Assumptions) -> list[tuple[float, Amount, Amount, Amount]]:

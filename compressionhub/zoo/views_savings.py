@@ -81,6 +81,7 @@ def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[st
         "found": found,
         "ladder": savings_page.drawn(found),
         "bars": savings_page.carbon_bars(found),
+        "sizing": figures.right_size(entry, assumed),
     }
 
 

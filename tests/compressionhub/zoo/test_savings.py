@@ -1,0 +1,233 @@
+"""The savings page: the engine's figures, unchanged, for the entry and the assumptions that were asked for."""
+
+import html
+import re
+
+import pytest
+
+from compressionhub.estimates import actions
+from compressionhub.estimates.assumptions import JobRates
+from compressionhub.estimates.forms import initial, starting
+from compressionhub.estimates.models import Workload
+from compressionhub.zoo import savings
+from compressionhub.zoo.models import Entry
+from workers.estimate import Grade
+
+TEN_TO_NINTH = 1e9
+
+
+@pytest.fixture
+def priced(entry: Entry) -> Entry:
+    """The worked example: 40 and 16 ms on c6i.xlarge, published as the entry."""
+    found = entry.record_json
+    report = found["report"]
+    report["environment"]["device"] = "c6i-xlarge-1t"
+    report["delta"]["speedup"]["1"] = {"value": 2.5, "low": 2.5, "high": 2.5}
+    report["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
+    report["result"]["service"] = {"workers": 4, "mean_ms": 16, "p95_ms": 19, "cv2": 0.05}
+    Entry.objects.filter(pk=entry.pk).update(record_json=found)
+    return Entry.objects.get(pk=entry.pk)
+
+
+@pytest.fixture
+def workload(team, vera) -> Workload:
+    assumed = starting(slug="retail-camera", author=str(vera), monthly=TEN_TO_NINTH)
+    return actions.create(team=team, by=vera, assumed=assumed)
+
+
+@pytest.fixture
+def ask(client, vera, workload):
+    """Ask for the page, with some assumptions changed: its text and its markup."""
+    client.force_login(vera)
+
+    def page(entry: Entry, **changes: object) -> tuple[str, str]:
+        typed = {
+            name: value
+            for name, value in initial(workload.assumed).items()
+            if value not in (None, "") and value is not False
+        }
+        query = {"entry": str(entry.pk), **({**typed, **changes} if changes else {})}
+        answer = client.get(f"/savings/{workload.pk}/", query, headers={"HX-Request": "true"})
+        assert answer.status_code == 200
+        markup = answer.content.decode()
+        return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", markup))), markup
+
+    return page
+
+
+def test_the_page_holds_the_worked_example(ask, priced):
+    text, _ = ask(priced)
+
+    for figure in ("51.7 %", "$465", "$434", "$900", "26.9 ms", "65.7", "36.1 kWh", "83.8", "$2,482", "$993", "$661"):
+        assert figure in text, figure
+
+
+def test_what_is_shown_is_what_the_engine_says(priced, workload):
+    found = savings.savings(priced, workload.assumed)
+
+    assert found.bill.after.value == found.figures.column("cost-autoscaled").value[1]
+    assert found.bill.share.value == found.figures.relative_saving("cost-autoscaled").value[1]
+    assert found.bill.after.value == pytest.approx(434.35, rel=1e-3)
+    assert found.carbon.saved.value == pytest.approx(19.8, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "figure"),
+    [
+        ({"volume": "50000000"}, "Saves nothing of the bill: 2 instances, the least you keep, carry both"),
+        ({"volume": "200000000"}, "12.7 %"),
+        ({"volume": "10000000000"}, "59.2 %"),
+        ({"billing": "static"}, "60.0 % of the bill"),
+        ({"billing": "serverless"}, "51.1 % of the bill"),
+        ({"price_usd_per_hour": "0.34"}, "$869"),
+        ({"sla_p95_ms": "10"}, "no number of instances meets it"),
+        ({"currency_code": "EUR", "currency_per_usd": "2", "currency_as_of": "2026-11-01"}, "931 EUR a month"),
+        ({"job_usd_per_hour": "1.006"}, "job #1"),
+    ],
+)
+def test_a_changed_assumption_changes_the_figures_and_is_not_kept(ask, priced, workload, change, figure):
+    before = workload.assumed_json
+
+    text, _ = ask(priced, **change)
+
+    assert figure in text and "not saved" in text
+    workload.refresh_from_db()
+    assert workload.assumed_json == before
+
+
+def test_a_saving_of_zero_never_pays_back(ask, priced, workload):
+    text, _ = ask(priced, volume="50000000", job_usd_per_hour="1", job_watts="300")
+
+    small = workload.assumed.workload.model_copy(update={"predictions_per_month": 5e7})
+    rates = JobRates(usd_per_hour=1, watts=300, author="Vera")
+    found = savings.savings(priced, workload.assumed.model_copy(update={"workload": small, "job": rates}))
+    even = {title: predictions for title, _, _, _, predictions, _ in found.paybacks}
+    assert "saves $0" in text and "Even after: never" in text.replace("even after: never", "Even after: never")
+    assert even["Money"].is_never and even["CO₂e"].is_known
+
+
+def test_a_wrong_number_is_said_instead_of_figures(ask, priced):
+    text, _ = ask(priced, peak_factor="0.1")
+
+    assert "Peak to mean" in text and "$434" not in text
+
+
+def test_measured_elsewhere_is_not_known_until_somebody_answers_for_it(ask, entry):
+    text, _ = ask(entry)
+    assert "What it saves is not known" in text and "host-1t" in text and "$" not in text
+
+    text, _ = ask(entry, same_machine="on")
+    assert "What it saves is not known" not in text and "Vera assumes the same time on c6i.xlarge" in text
+
+
+def test_figures_on_a_claim_are_assumed(entry, workload):
+    claim = workload.assumed.model_copy(update={"same_machine": "Vera"})
+
+    found = savings.savings(entry, claim)
+
+    pairs = (found.bill, found.energy, found.wait)
+    assert {amount.grade for pair in pairs for amount in (pair.before, pair.after, pair.share)} == {Grade.ASSUMED}
+
+
+def test_every_figure_of_the_page_has_a_class_and_its_reasons(ask, priced):
+    _, markup = ask(priced)
+
+    opened = re.findall(r'popovertarget="(why-[^"]+)"(?! popovertargetaction)', markup)
+    assert len(opened) == len(set(opened)) > 15
+    assert all(f'id="{name}"' in markup for name in opened)
+    assert "20 Jul 2026" in markup and "chosen by Vera" in markup and "mean_h(N_h)" in markup
+
+
+def test_an_old_input_is_badged(ask, priced):
+    text, _ = ask(priced, grid_g_per_kwh="300", grid_g_per_kwh_as_of="2019-01-01")
+
+    assert "of 2019, 7 calendar years old" in text
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "{{ 7|add:7 }}", '=HYPERLINK("x")'])
+def test_a_name_stays_text(client, vera, team, workload, priced, name):
+    Entry.objects.filter(pk=priced.pk).update(name=name)
+    assumed = workload.assumed
+    renamed = assumed.model_copy(update={"workload": assumed.workload.model_copy(update={"name": name})})
+    actions.change(workload=workload, by=vera, assumed=renamed)
+    client.force_login(vera)
+
+    markup = client.get(f"/savings/{workload.pk}/").content.decode()
+
+    assert "<script>alert" not in markup
+    assert html.escape(name) in markup
+
+
+def test_a_stranger_finds_neither_page_nor_entry(client, charlie, workload, priced):
+    client.force_login(charlie)
+
+    assert client.get(f"/savings/{workload.pk}/").status_code == 404
+    for act in ("change", "usual", "delete"):
+        assert client.post(f"/workloads/{workload.pk}/{act}/").status_code == 404
+
+
+def test_an_entry_of_another_team_is_not_taken_from_the_address(client, charlie, other_team, priced):
+    own = actions.create(team=other_team, by=charlie, assumed=starting(slug="chat", author="Charlie"))
+    client.force_login(charlie)
+
+    markup = client.get(f"/savings/{own.pk}/", {"entry": str(priced.pk)}).content.decode()
+
+    assert priced.name not in markup and "Nothing published yet" in markup
+
+
+def test_the_empty_page_asks_and_leads_to_figures(client, vera, priced):
+    client.force_login(vera)
+    assert "How many predictions a month?" in client.get("/savings/").content.decode()
+
+    made = client.post("/workloads/new/", {"preset": "retail-camera", "monthly": "1,000,000,000"}, follow=True)
+
+    assert made.status_code == 200 and "$465" in made.content.decode()
+
+
+def test_the_best_entry_is_shown_where_none_is_named(client, vera, workload, priced, finished, adam):
+    from compressionhub.zoo import actions as zoo
+
+    zoo.publish(job=finished(), by=adam, name="newer-elsewhere", summary="")
+    client.force_login(vera)
+
+    assert "$465" in client.get(f"/savings/{workload.pk}/").content.decode()
+
+
+def test_the_entry_page_says_what_the_usual_workload_saves(client, vera, workload, priced):
+    client.force_login(vera)
+
+    page = client.get(f"/zoo/{priced.pk}/").content.decode()
+
+    assert "What it saves" in page and "Cheaper" in page and "51.7 %" in page and workload.name in page
+
+
+def test_without_a_workload_the_entry_page_claims_no_saving(client, vera, priced):
+    client.force_login(vera)
+
+    assert "What it saves" not in client.get(f"/zoo/{priced.pk}/").content.decode()
+
+
+def test_another_instance_is_proposed_by_measurement_and_never_by_a_claim(priced, entry, workload):
+    sizing = savings.right_size(priced, workload.assumed)
+    assert sizing is not None and sizing.chosen is not None
+    fitting = [sizing.chosen, *(each for each in sizing.others if each.fits)]
+    assert sizing.chosen.bill.value == min(each.bill.value for each in fitting)
+
+    claim = workload.assumed.model_copy(update={"same_machine": "Vera"})
+    Entry.objects.filter(pk=entry.pk).update(record_json=_measured_on(entry, "host-1t"))
+    claimed = savings.right_size(Entry.objects.get(pk=entry.pk), claim)
+    assert claimed is not None
+    known = [each.instance for each in (claimed.chosen, *claimed.others) if each and each.bill.is_known]
+    assert known == ["c6i.xlarge"]
+
+
+def test_a_typed_price_is_not_taken_for_other_instances(ask, priced):
+    text, _ = ask(priced, price_usd_per_hour="0.34")
+
+    assert "The right instance" not in text
+
+
+def _measured_on(entry: Entry, device: str) -> dict[str, object]:
+    found = Entry.objects.get(pk=entry.pk).record_json
+    found["report"]["environment"]["device"] = device
+    return found
