@@ -21,6 +21,8 @@ from compressionhub.zoo import savings_page
 from compressionhub.zoo.models import Entry
 from workers.errors import YoursToFix
 
+MOST_OFFERED = 500
+
 
 @team_required
 @require_GET
@@ -58,7 +60,7 @@ def _page(request: HubRequest, workload: Workload) -> HttpResponse:
         "changed": assumed.differing(kept),
         "assumptions": kept.count(),
         "assumed": assumed,
-        "entries": entries,
+        "entries": entries.values("pk", "name")[:MOST_OFFERED],
         "may_edit": may(request.user, Verb.EDIT_WORKLOAD, workload.team),
         **({} if problems else _figures(request, entries, assumed)),
     }
@@ -68,7 +70,7 @@ def _page(request: HubRequest, workload: Workload) -> HttpResponse:
 def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[str, Any]:
     """The entry asked for, or the best, with its figures and drawings; ``fault`` where the machine is in no table."""
     try:
-        entry = _asked(request, entries) or figures.best(entries, assumed)
+        entry = _asked(request, entries) or figures.best(entries[: figures.MOST_RANKED], assumed)
         if entry is None:
             return {}
         found = figures.savings(entry, assumed)
