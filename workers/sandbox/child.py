@@ -34,6 +34,8 @@ STDERR_MOST_BYTES = 64 << 20
 MOST_PROCESSES = 64
 # ONNX Runtime 1.29 and newer report home unless told otherwise, from a thread that starts with the import.
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
+# Threads that spin while they wait starve each other on busy cores: training was several times slower with two.
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
