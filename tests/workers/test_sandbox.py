@@ -196,7 +196,10 @@ def test_nothing_of_the_parents_environment_leaks(run, monkeypatch):
     names = set(run("sweep_environment").text.removeprefix("value: ").split())
 
     harmless = "HOME LANG LC_CTYPE PATH USER TMPDIR TZ PYTHONPATH PYTHONHASHSEED ORT_DISABLE_TELEMETRY LD_LIBRARY_PATH"
-    threads = "OMP_NUM_THREADS OMP_WAIT_POLICY OPENBLAS_NUM_THREADS MKL_NUM_THREADS NUMEXPR_NUM_THREADS VECLIB_MAXIMUM_THREADS"
+    threads = (
+        "OMP_NUM_THREADS OMP_WAIT_POLICY OPENBLAS_NUM_THREADS MKL_NUM_THREADS "
+        "NUMEXPR_NUM_THREADS VECLIB_MAXIMUM_THREADS"
+    )
     devices = "CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES"
     assert names <= set(f"{harmless} {threads} {devices}".split())
 

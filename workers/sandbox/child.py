@@ -57,8 +57,8 @@ def clean_environment() -> dict[str, str]:
     own = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "USER": "worker", "PYTHONHASHSEED": "0"}
     handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     one_thread = dict.fromkeys(THREAD_VARIABLES, "1")
-    return own | {"PYTHONPATH": str(PACKAGE.parent)} | NO_TELEMETRY
-        | PATIENT_THREADS | one_thread | handed_on
+    settings = NO_TELEMETRY | PATIENT_THREADS | one_thread
+    return own | {"PYTHONPATH": str(PACKAGE.parent)} | settings | handed_on
 
 
 def _start(preload: Preload, perform: str) -> "subprocess.Popen[bytes]":
