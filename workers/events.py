@@ -5,6 +5,7 @@ refused. The child writes bare events as JSON lines. The worker stamps each with
 (job, attempt, run, seq) and adds it to the stream; the child never stamps anything.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -239,7 +240,7 @@ class Envelope(Frozen):
     """An event as it lies in the stream. ``seq`` counts from 1 within a run."""
 
     kind: Literal["event"] = "event"
-    node: str
+    node: str = Field(max_length=120)
     job: str
     attempt: int
     run: str
@@ -251,7 +252,7 @@ class Beat(Frozen):
     """A worker says that it lives, since when, and which runs it holds as (job, attempt, run)."""
 
     kind: Literal["beat"] = "beat"
-    node: str
+    node: str = Field(max_length=120)
     start: str
     facts: NodeFacts
     runs: tuple[tuple[str, int, str], ...] = ()
@@ -260,3 +261,10 @@ class Beat(Frozen):
 
 Message = Annotated[Envelope | Beat, Field(discriminator="kind")]
 MESSAGE: TypeAdapter[Any] = TypeAdapter(Message)
+# An escaped NUL, unless the backslash before it is escaped itself.
+A_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def without_nul(body: str) -> str:
+    """JSON text without the one character that no PostgreSQL column holds."""
+    return A_NUL.sub(r"\1", body)

@@ -1,11 +1,13 @@
 """What can be done with people, teams and tokens: check, write, audit."""
 
+import json
 import secrets
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.text import slugify
@@ -14,6 +16,7 @@ from compressionhub.accounts import tokens
 from compressionhub.accounts.models import ApiToken, AuditEntry, Membership, Scope, Team, User
 from compressionhub.accounts.permissions import Role, Verb, may, require, role_of
 from compressionhub.errors import Invalid, NotAllowed, WrongState
+from workers.events import without_nul
 
 # Without the letters and digits that are mistaken for each other when read aloud or copied by hand.
 PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -29,7 +32,7 @@ def audit(by: User | None, verb: str, target: models.Model, team: Team | None = 
         target_kind=target._meta.label,
         target_id=str(target.pk),
         target_name=str(target)[:200],
-        detail=detail,
+        detail=json.loads(without_nul(json.dumps(detail, cls=DjangoJSONEncoder))),
     )
 
 

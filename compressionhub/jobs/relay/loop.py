@@ -22,7 +22,7 @@ from compressionhub.jobs.relay.stream import BATCH, Entry, Stream
 from compressionhub.jobs.relay.voice import Voice
 from compressionhub.jobs.relay.watchdog import Watchdog
 from compressionhub.library.actions import sweep_uploads
-from workers.events import MESSAGE, Beat, Envelope
+from workers.events import MESSAGE, Beat, Envelope, without_nul
 
 TRIES = 3
 READ_MS = 500
@@ -104,7 +104,7 @@ class Relay:
         parsed: list[Parsed] = []
         for entry in entries:
             try:
-                parsed.append((entry, MESSAGE.validate_json(entry.body)))
+                parsed.append((entry, MESSAGE.validate_json(without_nul(entry.body))))
             except ValidationError as error:
                 aside.set_aside(entry, None, f"Expected an event or a beat; {faults(error)}")
         return parsed

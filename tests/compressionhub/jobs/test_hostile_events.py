@@ -44,17 +44,15 @@ def test_an_entry_may_claim_any_time(broker, relay, worker, entry):
     assert SetAsideEvent.objects.get().entry == entry
 
 
-def test_a_name_that_no_column_holds_is_cut(relay, worker, job):
-    worker.name = "a\0" + "b" * 500
-    worker.say(job, events.Started(node=worker.name, threads=1))
-    worker.name = "another"
-    worker.say(job, events.Log(text="not mine"))
+def test_a_name_that_no_column_holds_is_refused_and_the_relay_goes_on(relay, worker, job):
+    said = worker.say(job, events.Started(node=worker.name, threads=1), run="run-2")
+    worker.put(said.model_copy(update={"node": "a\0" + "b" * 500}))
 
     relay_all(relay)
 
-    refused = SetAsideEvent.objects.filter(type="log").get()
-    assert refused.node == "another"
-    assert all(len(item.node) <= 120 and "\0" not in item.node for item in SetAsideEvent.objects.all())
+    assert "at most 120 characters" in SetAsideEvent.objects.get().error
+    job.refresh_from_db()
+    assert job.node == worker.name
 
 
 @pytest.mark.parametrize(
@@ -99,3 +97,9 @@ def test_every_event_of_the_union_has_a_handler():
     kinds = set(get_args(get_args(events.Event)[0]))
 
     assert kinds == set(HANDLERS)
+
+
+def test_only_a_real_nul_leaves_the_text():
+    said = ["a\0b", "a\\u0000b", "a\\\0b", "\0\0", "plain"]
+
+    assert json.loads(events.without_nul(json.dumps(said))) == ["ab", "a\\u0000b", "a\\b", "", "plain"]
