@@ -37,8 +37,7 @@ class PaybackCarbon(ServingEstimate):
 
     @classmethod
     def grade_of(cls, load: Load, position: int) -> Grade | None:
-        grades = (load.job_energy_grades[position], load.services[0].grade, load.services[position].grade)
-        return worst(grades)
+        return worst((load.job_energy_grades[position], load.pair_grade(position)))
 
     @classmethod
     def why_not(cls, load: Load, position: int) -> str:

@@ -1,4 +1,4 @@
-"""Every estimate for many networks under one workload, and what each saves against the first."""
+"""Every estimate for many networks under one workload, and what each saves against its baseline."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from workers.serving.service import ServiceTime
 from workers.serving.tables import Tables, tables
 from workers.serving.workload import Workload
 
+NOTHING_TO_SAVE = "The baseline's figure is zero: there is no share of it to save."
 AT_THE_HIGH_END = "At the high end of the service time the limit cannot be met."
 
 
@@ -51,6 +52,10 @@ class Figures:
     def bill_slug(self) -> str:
         """The bill in the way the workload is paid for."""
         return f"cost-{self.load.workload.billing}"
+
+    def compares(self, slug: str) -> bool:
+        """Whether a saving of it makes sense; not of what is a comparison itself."""
+        return _serving()[slug].about.compares
 
     def column(self, slug: str) -> Column:
         """One estimate for every network."""
@@ -110,20 +115,22 @@ class Figures:
         saved = self.load.saved(monthly)
         if view == "saving":
             return saved
-        if np.any(monthly[0] == 0):
-            raise NotKnown("The baseline's figure is zero: there is no share of it to save.")
+        before = self.load.of_baselines(monthly)
+        if np.all(nothing := (before == 0).any(axis=(1, 2), keepdims=True)):
+            raise NotKnown(NOTHING_TO_SAVE)
         pairs = saved.shape[2] // monthly.shape[2]
-        with np.errstate(invalid="ignore"):
-            return saved / np.repeat(monthly[:1], pairs, axis=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(nothing, np.nan, saved / np.repeat(before, pairs, axis=2))
 
     def _grades(
         self, view: str, kind: type[ServingEstimate], shared: tuple[InputFact, ...]
     ) -> tuple[Grade | None, ...]:
         common = worst(each.grade for each in self._counting(view, kind, shared))
         own = [kind.grade_of(self.load, at) for at in range(len(self.load.services))]
-        with_baseline = own[0] if view != "plain" else None
-        told = {each: worst((common, each, with_baseline)) for each in set(own)}
-        return tuple(told[each] for each in own)
+        before = [own[at] for at in self.load.baseline_at] if view != "plain" else [None] * len(own)
+        both = list(zip(own, before, strict=True))
+        told = {each: worst((common, *each)) for each in set(both)}
+        return tuple(told[each] for each in both)
 
     @staticmethod
     def _counting(view: str, kind: type[ServingEstimate], facts: tuple[InputFact, ...]) -> tuple[InputFact, ...]:
@@ -145,18 +152,21 @@ class Figures:
         return made.model_copy(update={"reason": AT_THE_HIGH_END}) if open_ended else made
 
     def _why_not(self, view: str, kind: type[ServingEstimate], position: int) -> str:
-        if view != "plain" and position and np.isnan(self.column(kind.slug()).value[0]):
-            return f"Baseline: {kind.why_not(self.load, 0)}"
+        first = self.load.baseline_at[position]
+        if view == "relative" and self.column(kind.slug()).value[first] == 0:
+            return NOTHING_TO_SAVE
+        if view != "plain" and first != position and np.isnan(self.column(kind.slug()).value[first]):
+            return f"Baseline: {kind.why_not(self.load, first)}"
         return kind.why_not(self.load, position)
 
     def _facts(self, view: str, kind: type[ServingEstimate], position: int) -> tuple[InputFact, ...]:
         shared = self._counting(view, kind, kind.inputs(self.load))
         own = kind.inputs_of(self.load, position)
-        if view == "plain" or position == 0:
+        if view == "plain" or self.load.is_baseline(position):
             return (*own, *shared)
         before = tuple(
             each.model_copy(update={"name": f"baseline_{each.name}", "title": f"{each.title}, baseline"})
-            for each in kind.inputs_of(self.load, 0)
+            for each in kind.inputs_of(self.load, self.load.baseline_at[position])
         )
         return (*before, *own, *shared)
 
@@ -183,6 +193,27 @@ def figures(
     made = (None, *jobs) if jobs is not None else ()
     load = Load(workload, machine(workload, used, instance=instance), (baseline, *variants), made)
     return Figures(load, used.version)
+
+
+def figures_of_pairs(
+    workload: Workload, pairs: Sequence[tuple[ServiceTime, ServiceTime]], *, data: Tables | None = None,
+    jobs: Sequence[JobRun | None] | None = None,
+) -> Figures:  # fmt: skip
+    """Estimate many variants, each beside a baseline of its own, all on one machine under one workload.
+
+    Args:
+        pairs: how long a request takes with a baseline and with its variant; there is at least one. Pair ``i``
+            stands at the positions ``2 * i`` and ``2 * i + 1`` of the figures.
+        data, jobs: as for ``figures``.
+
+    Raises:
+        YoursToFix: if the workload's instance is not in the tables, or a pair came about in two ways.
+    """
+    used = data or tables()
+    services = tuple(each for pair in pairs for each in pair)
+    made = tuple(each for job in jobs for each in (None, job)) if jobs is not None else ()
+    baselines = tuple(at - at % 2 for at in range(len(services)))
+    return Figures(Load(workload, machine(workload, used), services, made, baselines), used.version)
 
 
 def _serving() -> dict[str, type[ServingEstimate]]:

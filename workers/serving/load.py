@@ -29,27 +29,34 @@ BYTES_A_GB = 1e9
 class Load:
     """Networks that serve one workload on one machine type, the baseline first.
 
-    ``jobs`` holds what it took to make each of them; None for a baseline.
+    ``jobs`` holds what it took to make each of them; None for a baseline. ``baselines`` holds the position of what
+    each network is compared with, its own for a baseline; without it that is the first for all.
     """
 
     workload: Workload
     machine: Machine
     services: tuple[ServiceTime, ...]
     jobs: tuple[JobRun | None, ...] = field(default=())
+    baselines: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if not self.services or (self.jobs and len(self.jobs) != len(self.services)):
+        count = len(self.services)
+        if not count or any(each and len(each) != count for each in (self.jobs, self.baselines)):
             raise YoursToFix(
-                f"Expected a service time for every network, found {len(self.services)} and {len(self.jobs)} jobs.",
+                f"Expected a service time for every network, found {count} for {len(self.jobs)} jobs and "
+                f"{len(self.baselines)} baselines.",
                 hint="Measure the baseline first.", code="estimate.services",
             )  # fmt: skip
-        ways = {(each.device, each.is_predicted) for each in self.services}
-        if len(ways) > 1:
-            found = ", ".join(sorted(f"{device} ({'predicted' if how else 'measured'})" for device, how in ways))
-            raise YoursToFix(
-                f"Expected service times that came about in one way, found {found}.",
-                hint="Measure, or predict, a baseline and its variants on the same device.", code="estimate.mixed",
-            )  # fmt: skip
+        for service, at in zip(self.services, self.baseline_at, strict=True):
+            _check_the_same_way(service, self.services[at])
+
+    @cached_property
+    def baseline_at(self) -> tuple[int, ...]:
+        """The position of each network's baseline."""
+        return self.baselines or (0,) * len(self.services)
+
+    def is_baseline(self, position: int) -> bool:
+        return self.baseline_at[position] == position
 
     # --- service times
 
@@ -262,7 +269,11 @@ class Load:
         """Why nothing is known of a network's job, as a sentence."""
         job = self.job(position)
         if job is None:
-            return "No job is on record that made it." if position else "The baseline was not made by a job."
+            return (
+                "The baseline was not made by a job."
+                if self.is_baseline(position)
+                else "No job is on record that made it."
+            )
         try:
             _ = job.usd() if money else job.kwh()
         except NotKnown as missing:
@@ -277,8 +288,12 @@ class Load:
             middle.
         """
         with np.errstate(invalid="ignore"):
-            pairs = monthly[:1, :, :, None] - monthly[:, :, None, :]
+            pairs = self.of_baselines(monthly)[:, :, :, None] - monthly[:, :, None, :]
         return pairs.reshape(*monthly.shape[:2], -1)
+
+    def of_baselines(self, monthly: Floats) -> Floats:
+        """Each network's baseline's figure, in the network's place."""
+        return monthly[:1] if not self.baselines else monthly[np.array(self.baselines)]
 
     def for_all(self, band: Floats) -> Floats:
         """A band with a row for every network."""
@@ -297,15 +312,19 @@ class Load:
 
     def pair_facts(self, position: int) -> tuple[InputFact, ...]:
         """The service times of the baseline and of a network, told apart."""
-        first = self.service_facts[0]
+        first = self.service_facts[self.baseline_at[position]]
         before = first.model_copy(update={"name": f"baseline_{first.name}", "title": f"{first.title}, baseline"})
         return before, self.service_facts[position]
 
+    def pair_grade(self, position: int) -> Grade | None:
+        """The class of those two."""
+        return worst((self.services[self.baseline_at[position]].grade, self.services[position].grade))
+
     def why_no_pair(self, position: int) -> str:
         """Why a network cannot be compared with the baseline: because of the one of them that misses the limit."""
-        limit = self.workload.sla_p95_s
-        if position and limit is not None and self.services[0].p95_s >= limit:
-            return f"Baseline: {self.why_not(0)}"
+        limit, first = self.workload.sla_p95_s, self.baseline_at[position]
+        if first != position and limit is not None and self.services[first].p95_s >= limit:
+            return f"Baseline: {self.why_not(first)}"
         return self.why_not(position)
 
     def why_not(self, position: int) -> str:
@@ -334,6 +353,17 @@ class Load:
         if self.workload.monthly == 0:
             raise NotKnown("Without traffic there is no figure per prediction.")
         return monthly / self.workload.monthly
+
+
+def _check_the_same_way(service: ServiceTime, baseline: ServiceTime) -> None:
+    """A variant's time and its baseline's must be measured, or predicted, on one device."""
+    ways = {(each.device, each.is_predicted) for each in (service, baseline)}
+    if len(ways) > 1:
+        found = ", ".join(sorted(f"{device} ({'predicted' if how else 'measured'})" for device, how in ways))
+        raise YoursToFix(
+            f"Expected service times that came about in one way, found {found}.",
+            hint="Measure, or predict, a baseline and its variants on the same device.", code="estimate.mixed",
+        )  # fmt: skip
 
 
 def _ends(factors: list[Factor]) -> Floats:

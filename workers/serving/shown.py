@@ -48,7 +48,8 @@ def headline(figures: Figures, position: int) -> str:
 def _because_of_the_floor(figures: Figures, position: int) -> str:
     floor = figures.load.workload.ha_floor
     peaks = figures.column("instances-at-peak").value
-    if floor and peaks[0] == peaks[position] == floor and figures.load.workload.billing != "serverless":
+    first = figures.load.baseline_at[position]
+    if floor and peaks[first] == peaks[position] == floor and figures.load.workload.billing != "serverless":
         return f": {floor} instances, the least you keep, carry both"
     return ""
 
