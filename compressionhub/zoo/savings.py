@@ -5,27 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 
 from compressionhub.accounts.models import Team
-from compressionhub.estimates.assumptions import Assumptions, claimed, every_input
+from compressionhub.estimates.assumptions import Assumptions, every_input
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo.models import Entry
-from workers.device import DeviceProfile
+from compressionhub.zoo.timed import timed
 from workers.errors import YoursToFix
 from workers.estimate import Amount, InputFact, NotKnown
 from workers.estimates.right_sizing import RightSizing, Sizing
 from workers.serving import shown
 from workers.serving.candidates import Candidate
-from workers.serving.carry import Network, on_machine
 from workers.serving.figures import Figures
 from workers.serving.figures import figures as estimate
 from workers.serving.jobs import JobRun
 from workers.serving.machine import machine
 from workers.serving.service import ServiceTime
 from workers.serving.tables import tables
-from workers.technique import Family
 
 BASELINE, VARIANT = 0, 1
 BILLS = (("cost-autoscaled", "Autoscaled"), ("cost-static", "Static"), ("cost-serverless", "Serverless"))
@@ -184,26 +182,12 @@ def savings(entry: Entry, assumed: Assumptions) -> Savings:
 
 
 def service_times(entry: Entry, assumed: Assumptions) -> tuple[ServiceTime, ...]:
-    """Baseline and variant on the workload's machine: measured there, carried there, or claimed to be the same.
+    """Baseline and variant on the workload's machine.
 
     Raises:
         NotKnown: if nothing leads from the measurement to the machine.
     """
-    report = entry.record.report
-    environment = report.environment
-    here = DeviceProfile(key=environment.device, title=environment.cpu, isa=environment.isa)
-    day = _day(environment.started_at)
-    before, after = ServiceTime.pair(
-        report, device=environment.device, source=f"job #{entry.record.origin.job}", as_of=day
-    )
-    is_int8 = any(step.family == Family.QUANTIZATION for step in entry.record.steps)
-    there = machine(assumed.workload, tables())
-    try:
-        return on_machine([Network(service=before), Network(service=after, is_int8=is_int8)], here=here, machine=there)
-    except NotKnown:
-        if not assumed.same_machine:
-            raise
-    return claimed((before, after), machine=there.name, by=assumed.same_machine)
+    return timed(entry.record).on(machine(assumed.workload, tables()), assumed)
 
 
 def job_of(entry: Entry, assumed: Assumptions) -> JobRun:
@@ -280,10 +264,3 @@ def usual(team: Team, entry: Entry) -> Usual | None:
         return Usual(workload, savings(entry, workload.assumed))
     except YoursToFix as fault:
         return Usual(workload, Savings(entry, workload.assumed, None, fault.message))
-
-
-def _day(started_at: str) -> date | None:
-    try:
-        return datetime.fromisoformat(started_at).date()
-    except ValueError:
-        return None

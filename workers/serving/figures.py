@@ -153,7 +153,7 @@ class Figures:
 
     def _why_not(self, view: str, kind: type[ServingEstimate], position: int) -> str:
         first = self.load.baseline_at[position]
-        if view == "relative" and self.column(kind.slug()).value[first] == 0:
+        if view == "relative" and self.column(kind.slug()).low[first] == 0:
             return NOTHING_TO_SAVE
         if view != "plain" and first != position and np.isnan(self.column(kind.slug()).value[first]):
             return f"Baseline: {kind.why_not(self.load, first)}"
