@@ -91,6 +91,15 @@ class Technique(Frozen):
         return values
 
     @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Name a step's own fields first, then those it shares with others of its kind: so pages show them."""
+        super().__pydantic_init_subclass__(**kwargs)
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, Technique)]
+        owner = {name: rank for rank, kind in enumerate(kinds) for name in kind.model_fields}
+        order = sorted(cls.model_fields, key=lambda name: (name != "technique", owner[name]))
+        cls.__pydantic_fields__ = {name: cls.model_fields[name] for name in order}
+
+    @classmethod
     def slug(cls) -> str:
         """The one value its ``technique`` field may have."""
         return str(get_args(cls.model_fields["technique"].annotation)[0])

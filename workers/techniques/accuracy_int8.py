@@ -12,7 +12,8 @@ from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role, Span
 from workers.graph.operators import HEAVY, QUANTIZED
-from workers.technique import About, Family, Fit, Forecast, Need, Technique
+from workers.steps.int8 import CalibratedInt8Step
+from workers.technique import About, Family, Fit, Forecast, Need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ MOST_TAKEN_BACK = 4
 VALIDATION_GUESS = 6000  # rows; the facts of a network do not tell how many there are
 
 
-class AccuracyInt8(Technique):
+class AccuracyInt8(CalibratedInt8Step):
     """Quantize to 8 bits as far as a limit on the lost accuracy allows.
 
     First everything is quantized and measured on validation data. If that loses too much, each layer's
@@ -66,45 +67,14 @@ class AccuracyInt8(Technique):
         title="Calibration",
         description="How the range of each activation is chosen. Auto: the first of several ways that keeps the limit.",
     )
-    samples: int = Field(
-        256,
-        ge=1,
-        le=10_000,
-        title="Calibration samples",
-        description="Rows to look at; gains flatten beyond a few hundred.",
-        json_schema_extra={"unit": "rows", "step": 32},
-    )
-    reduce_range: Literal["auto", "always", "never"] = Field(
-        "auto",
-        title="7-bit weights",
-        description=(
-            "Keep weights to 7 bits, so that sums cannot saturate on x86 processors without VNNI. Auto: where "
-            "the device is one."
-        ),
-    )
-    excluded: tuple[str, ...] = Field(
-        (),
-        max_length=500,
-        title="Layers left in float",
-        description="Names of layers to leave as they are from the start.",
-    )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
-        if model.quantized:
-            return Fit(word="does-not-fit", reason="The network is already quantized.")
-        if not forecasts.params_in(model, HEAVY):
-            return Fit(word="does-not-fit", reason="The network has no convolution or matrix product with weights.")
-        for role in (Role.CALIBRATION, Role.VALIDATION):
-            if data is not None and (role not in data.roles or not data.roles[role].rows):
-                return Fit(word="does-not-fit", reason=f"The dataset has no {role} rows.")
-        if not device.has_int8_dot_product:
-            return Fit(word="smaller-only", reason="This processor has no 8-bit dot product: little or no faster.")
-        if forecasts.too_narrow_for_int8(model, HEAVY):
-            return Fit(
-                word="smaller-only",
-                reason="The layers are so narrow that rounding to 8 bits costs the time integer arithmetic saves.",
-            )
-        return Fit(word="fits", reason="The loss is held on validation data, layer by layer if need be.")
+        refused = self.cannot_quantize(model, data, (Role.CALIBRATION, Role.VALIDATION))
+        if refused is not None:
+            return refused
+        return self.no_faster(model, device) or Fit(
+            word="fits", reason="The loss is held on validation data, layer by layer if need be."
+        )
 
     def forecast(self, facts: ModelFacts) -> Forecast:
         quantized = forecasts.int8_bytes(facts, HEAVY)

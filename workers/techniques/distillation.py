@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from workers import forecasts
-from workers.contract import Task
 from workers.device import DeviceProfile
-from workers.facts import DatasetFacts, ModelFacts, Role, Span
+from workers.facts import DatasetFacts, ModelFacts, Span
 from workers.graph.operators import HEAVY
-from workers.technique import About, Family, Fit, Forecast, Need, Technique
+from workers.steps.training import Epochs, LearningRate, Schedule, TeacherWeight, Temperature, TrainingStep
+from workers.technique import About, Family, Fit, Forecast, Need
 
 if TYPE_CHECKING:
     from torch import fx
 
     from workers.model import LoadedModel
-    from workers.training.loop import Plan, Trained
-    from workers.training.school import School
+    from workers.training.loop import Trained
     from workers.workbench import Workbench
 
 
-class Distillation(Technique):
+class Distillation(TrainingStep):
     """Train a narrower copy of the network to answer as the network itself does.
 
     The student has the teacher's own layers, each with a share of its channels: the most important ones,
@@ -59,67 +58,11 @@ class Distillation(Technique):
         description="Widths are kept to multiples of this, which kernels run best.",
         json_schema_extra={"unit": "channels", "step": 1},
     )
-    temperature: float = Field(
-        4.0,
-        ge=1,
-        le=20,
-        title="Temperature",
-        description="Over 1, the teacher's small probabilities count more; for classification.",
-        json_schema_extra={"unit": "", "step": 0.5},
-    )
-    teacher_weight: float = Field(
-        0.9,
-        gt=0,
-        le=1,
-        title="Weight of the teacher",
-        description="How much the teacher's answers count beside the labels; 1 leaves the labels out.",
-        json_schema_extra={"unit": "fraction", "step": 0.05},
-    )
-    epochs: int = Field(
-        10,
-        ge=1,
-        le=500,
-        title="Epochs",
-        description="Passes over the training rows, at most.",
-        json_schema_extra={"unit": "epochs", "step": 1},
-    )
-    learning_rate: float = Field(
-        0.002,
-        gt=0,
-        le=1,
-        title="Learning rate",
-        description="The highest size of a training step.",
-        json_schema_extra={"unit": "", "step": 0.0001},
-    )
-    schedule: Literal["cosine", "one-cycle", "constant"] = Field(
-        "one-cycle",
-        title="Schedule",
-        description="How the learning rate moves: falls along a cosine, rises and falls, or stays.",
-    )
-    batch: int = Field(
-        64,
-        ge=2,
-        le=4096,
-        title="Batch",
-        description="Rows in one training step.",
-        json_schema_extra={"unit": "rows", "step": 16},
-    )
-    weight_decay: float = Field(
-        0.0001,
-        ge=0,
-        lt=1,
-        title="Weight decay",
-        description="How strongly weights are pulled to zero.",
-        json_schema_extra={"unit": "", "step": 0.0001},
-    )
-    patience: int = Field(
-        0,
-        ge=0,
-        le=100,
-        title="Patience",
-        description="Stops after this many epochs without a better exam; 0 never stops early.",
-        json_schema_extra={"unit": "epochs", "step": 1},
-    )
+    epochs: Epochs = 10
+    learning_rate: LearningRate = 0.002
+    schedule: Schedule = "one-cycle"
+    teacher_weight: TeacherWeight = 0.9
+    temperature: Temperature = 4.0
     compare: bool = Field(
         True,
         title="Compare with no teacher",
@@ -127,10 +70,9 @@ class Distillation(Technique):
     )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
-        if model.quantized:
-            return Fit(word="does-not-fit", reason="The network is quantized: distil before that step.")
-        if data is not None and (Role.TRAIN not in data.roles or not data.roles[Role.TRAIN].rows):
-            return Fit(word="does-not-fit", reason="The dataset has no training rows.")
+        refused = self.cannot_train(model, data)
+        if refused is not None:
+            return refused
         if sum(layer.op in HEAVY and layer.params > 0 for layer in model.layers) < 2:
             return Fit(word="does-not-fit", reason="The network has no layer between its first and its last.")
         return Fit(word="fits", reason="The student is narrower in every layer that may be.", expect="0 to +2 points.")
@@ -139,7 +81,11 @@ class Distillation(Technique):
         least = 0.8 * facts.size_bytes * self.width**2
         size = Span(value=(least + facts.size_bytes) / 2, low=0.5 * least, high=1.1 * facts.size_bytes + 4000)
         return forecasts.of_training(
-            facts, epochs=self.epochs * (2 if self.compare else 1) * self.width, teacher=True, result_bytes=size
+            facts,
+            epochs=self.epochs * (2 if self.compare else 1) * self.width,
+            rows=self.rows or None,
+            teacher=True,
+            result_bytes=size,
         )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
@@ -147,13 +93,13 @@ class Distillation(Technique):
 
         teacher = training.trainable(model, self.about.title, bench)
         student = self._student(teacher, bench)
-        school = self._school(model, bench)
+        school = self.school(model, bench)
         alone = school.without_teacher() if self.compare else None
         lonely = training.copied(student) if alone is not None else None
-        found = training.train(student, school, self._plan(), bench.part(0, 1 if alone is None else 0.5))
+        found = training.train(student, school, self.plan(), bench.part(0, 1 if alone is None else 0.5))
         bench.log(f"Distilled student: {school.exam_name} {found.best:.4f} on validation data.")
         if alone is not None and lonely is not None:
-            other = training.train(lonely, alone, self._plan(), bench.part(0.5, 1), name="without teacher: ")
+            other = training.train(lonely, alone, self.plan(), bench.part(0.5, 1), name="without teacher: ")
             student = self._better(student, found, lonely, other, bench)
         bench.progress(1, 1, "Trained")
         return training.written(student, model)
@@ -187,25 +133,3 @@ class Distillation(Technique):
         was, now = (sum(p.numel() for p in one.parameters()) for one in (teacher, student))
         bench.log(f"The student has {now:,} of {was:,} parameters.")
         return student
-
-    def _school(self, model: LoadedModel, bench: Workbench) -> School:
-        from workers import training
-        from workers.training.school import Weights
-
-        labelled = bench.data is not None and bench.data.facts.target.kind != "none"
-        supervised = labelled and bench.contract.task in (Task.CLASSIFICATION, Task.REGRESSION)
-        share = self.teacher_weight if supervised else 1.0
-        weights = Weights(labels=1 - share, teacher=share, temperature=self.temperature)
-        return training.School(bench, weights, bench.baseline or model, None)
-
-    def _plan(self) -> Plan:
-        from workers import training
-
-        return training.Plan(
-            epochs=self.epochs,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            schedule=self.schedule,
-            weight_decay=self.weight_decay,
-            patience=self.patience,
-        )

@@ -9,7 +9,8 @@ from pydantic import Field
 from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts
-from workers.technique import About, Family, Fit, Forecast, Technique
+from workers.steps.int8 import ALREADY, TOO_NARROW, Int8Step
+from workers.technique import About, Family, Fit, Forecast
 
 if TYPE_CHECKING:
     from workers.model import LoadedModel
@@ -20,7 +21,7 @@ QUANTIZED = frozenset({"MatMul", "Gemm", "LSTM", "Attention"})
 LEAST_SHARE = 0.3
 
 
-class DynamicInt8(Technique):
+class DynamicInt8(Int8Step):
     """Store the weights of matrix products and LSTMs in 8 bits; no calibration data needed.
 
     The range of each activation is measured anew in every run, which costs a little time and keeps
@@ -44,24 +45,10 @@ class DynamicInt8(Technique):
             "text networks."
         ),
     )
-    reduce_range: Literal["auto", "always", "never"] = Field(
-        "auto",
-        title="7-bit weights",
-        description=(
-            "Keep weights to 7 bits, so that sums cannot saturate on x86 processors without VNNI. Auto: where "
-            "the device is one."
-        ),
-    )
-    excluded: tuple[str, ...] = Field(
-        (),
-        max_length=500,
-        title="Layers left in float",
-        description="Names of layers to leave as they are, for example those that cost most accuracy.",
-    )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
         if model.quantized:
-            return Fit(word="does-not-fit", reason="The network is already quantized.")
+            return ALREADY
         share = forecasts.params_in(model, QUANTIZED) / max(model.params, 1)
         if not share:
             return Fit(
@@ -74,10 +61,7 @@ class DynamicInt8(Technique):
                 reason=f"Only {share:.0%} of the weights lie in matrix products or LSTMs; the rest stays in float.",
             )
         if forecasts.too_narrow_for_int8(model, QUANTIZED - {"LSTM"}):
-            return Fit(
-                word="smaller-only",
-                reason="The layers are so narrow that rounding to 8 bits costs the time integer arithmetic saves.",
-            )
+            return TOO_NARROW
         if not device.has_int8_dot_product:
             return Fit(
                 word="smaller-only", reason="This processor has no 8-bit dot product: smaller, but little or no faster."

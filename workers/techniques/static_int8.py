@@ -10,7 +10,8 @@ from workers import forecasts
 from workers.device import ARM, DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.graph.operators import HEAVY, QUANTIZED
-from workers.technique import About, Family, Fit, Forecast, Need, Technique
+from workers.steps.int8 import TOO_NARROW, CalibratedInt8Step
+from workers.technique import About, Family, Fit, Forecast, Need
 
 if TYPE_CHECKING:
     from workers.model import LoadedModel
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 OWN_RUN = "3.6 times smaller and 2.1 to 2.4 times as fast on a small Fashion-MNIST CNN (our run on VNNI)."
 
 
-class StaticInt8(Technique):
+class StaticInt8(CalibratedInt8Step):
     """Store weights and compute layers in 8-bit integers, with ranges measured on calibration data.
 
     Weights take a quarter of their size. Convolutions and matrix products run in integer arithmetic where
@@ -52,26 +53,10 @@ class StaticInt8(Technique):
         description="Share of the values kept inside the range; used by percentile calibration only.",
         json_schema_extra={"unit": "%", "step": 0.01},
     )
-    samples: int = Field(
-        256,
-        ge=1,
-        le=10_000,
-        title="Calibration samples",
-        description="Rows to look at; gains flatten beyond a few hundred.",
-        json_schema_extra={"unit": "rows", "step": 32},
-    )
     per_channel: bool = Field(
         True,
         title="A scale per channel",
         description="Give each output channel its own scale instead of one for the whole layer.",
-    )
-    reduce_range: Literal["auto", "always", "never"] = Field(
-        "auto",
-        title="7-bit weights",
-        description=(
-            "Keep weights to 7 bits, so that sums cannot saturate on x86 processors without VNNI. Auto: where "
-            "the device is one."
-        ),
     )
     bias_correction: bool = Field(
         False,
@@ -79,31 +64,19 @@ class StaticInt8(Technique):
         description="Take what rounding the weights adds to each output's mean off its bias. Helps most with one scale "
         "for a whole layer or 7-bit weights.",
     )
-    excluded: tuple[str, ...] = Field(
-        (),
-        max_length=500,
-        title="Layers left in float",
-        description="Names of layers to leave as they are, for example those that cost most accuracy.",
-    )
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
-        if model.quantized:
-            return Fit(word="does-not-fit", reason="The network is already quantized.")
+        refused = self.cannot_quantize(model, data, (Role.CALIBRATION,))
+        if refused is not None:
+            return refused
         heavy = forecasts.params_in(model, HEAVY)
-        if not heavy:
-            return Fit(word="does-not-fit", reason="The network has no convolution or matrix product with weights.")
-        if data is not None and (Role.CALIBRATION not in data.roles or not data.roles[Role.CALIBRATION].rows):
-            return Fit(word="does-not-fit", reason="The dataset has no calibration rows.")
         if heavy < model.params / 2:
             return Fit(
                 word="little-gain",
                 reason=f"Only {heavy / model.params:.0%} of the weights lie in layers that can run in 8 bits.",
             )
         if forecasts.too_narrow_for_int8(model, HEAVY):
-            return Fit(
-                word="smaller-only",
-                reason="The layers are so narrow that rounding to 8 bits costs the time integer arithmetic saves.",
-            )
+            return TOO_NARROW
         return _fit_on(device)
 
     def forecast(self, facts: ModelFacts) -> Forecast:

@@ -50,6 +50,15 @@ def test_every_field_speaks_to_its_user(kind):
 
 
 @ALL
+def test_its_own_fields_stand_before_those_it_shares_with_others(kind):
+    shared = {name for base in kind.__mro__[1:] if issubclass(base, Technique) for name in base.model_fields}
+
+    places = [name in shared for name in fields(kind)]
+
+    assert places == sorted(places)
+
+
+@ALL
 def test_numbers_have_a_unit_a_step_and_limits(kind):
     properties = kind.model_json_schema()["properties"]
 
