@@ -27,10 +27,24 @@ django.setup()
 assert Path(_folder.name) == _settings.DATA, "the settings were read before the tests' environment was set"
 
 
+ALONE = {"live", "journeys", "attacks"}  # these run a whole site or end workers, and wait for what happens
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if ALONE & set(item.path.parts):
+        item.add_marker(pytest.mark.alone)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Journeys go last: Playwright's event loop stays in this thread, and no asynchronous test can run beside it."""
     items.sort(key=lambda item: "journeys" in item.path.parts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let every process of a parallel run make an environment of its own, before pytest-django reads the settings."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 def pytest_unconfigure() -> None:
