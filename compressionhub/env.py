@@ -179,7 +179,18 @@ STEP_CACHE = Variable(
 )
 SLOTS = Variable("HUB_SLOTS", int, lambda: 0, "two cores and 4 GiB a job", "How many jobs a worker does at once.")
 QUEUES = Variable(
-    "HUB_QUEUES", _names, lambda: (), "cpu, and gpu where there is one", "Which queues a worker serves: cpu, gpu, edge."
+    "HUB_QUEUES",
+    _names,
+    lambda: (),
+    "cpu, and gpu where there is one; the worker of `up` also edge",
+    "Which queues a worker serves: cpu, gpu, edge.",
+)
+AARCH64 = Variable(
+    "HUB_AARCH64",
+    _text,
+    lambda: "",
+    "answers as aarch64 are not compared",
+    "Folder with a Python for aarch64 on a worker that serves edge; see `docs/edge-emulation.md`.",
 )
 NODE = Variable(
     "HUB_NODE",

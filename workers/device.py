@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent / "devices"
 VERSIONS_OF = ("onnx", "onnxruntime", "numpy")
 INT8_DOT_PRODUCT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "dotprod", "i8mm"})
 ARM = frozenset({"aarch64", "arm64"})
+COMPUTERS = ARM | {"x86_64"}
 
 
 class Fit(Frozen):
@@ -73,6 +74,11 @@ class DeviceProfile(Frozen):
     sources: dict[str, str] = {}
     unverified: tuple[str, ...] = ()
     fit: Fit | None = None
+
+    @property
+    def runs_onnxruntime(self) -> bool:
+        """Whether a process of ONNX Runtime on a CPU stands for this device; one for another runtime's table does."""
+        return self.arch in COMPUTERS and self.provider in ("CPUExecutionProvider", "CPU")
 
     @property
     def has_int8_dot_product(self) -> bool:

@@ -15,11 +15,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AliasChoices, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 import workers.estimates
 from workers.errors import Frozen
 from workers.registry import members
+from workers.report import GRADE
 
 PRICE_DAYS = 180
 GRID_YEARS = 2
@@ -41,9 +42,6 @@ class Grade(StrEnum):
 def worst(grades: Iterable[Grade | None]) -> Grade | None:
     """The least firm of some grades; choices (None) do not count. None if there is no data at all."""
     return max((grade for grade in grades if grade is not None), default=None)
-
-
-GRADE = AliasChoices("class", "grade")  # ``class`` is a keyword in Python and the word in JSON and on pages
 
 
 class InputFact(Frozen):

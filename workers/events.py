@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from workers.contract import Contract
 from workers.errors import Frozen, Problem
 from workers.facts import DatasetFacts, ModelFacts, NodeFacts
-from workers.report import Checkpoint, Environment, Interval, Measured, Report
+from workers.report import Checkpoint, Environment, Interval, Measured, Report, SameAnswers
 
 STREAM = "hub:events"
 GROUP = "relay"
@@ -153,6 +153,21 @@ class Evaluated(Frozen):
     environment: Environment
 
 
+class Emulated(Frozen):
+    """What one network took under a device's threads and memory. Its time is nobody's business."""
+
+    type: Literal["emulated"] = "emulated"
+    anonymous_bytes: int | None = None
+    file_bytes: int | None = None
+
+
+class Compared(Frozen):
+    """The result's answers under other instructions beside those here."""
+
+    type: Literal["compared"] = "compared"
+    answers: SameAnswers
+
+
 class FileHashed(Frozen):
     """Written by the worker after it hashed an uploaded file whose hash the ticket did not know."""
 
@@ -202,6 +217,8 @@ Event = Annotated[
     | Tried
     | Judged
     | Evaluated
+    | Emulated
+    | Compared
     | FileHashed
     | ArtifactStored
     | Finished
@@ -222,6 +239,8 @@ CHILD_MAY_SAY = frozenset(
         "tried",
         "judged",
         "evaluated",
+        "emulated",
+        "compared",
         "failed",
     }
 )
@@ -232,6 +251,8 @@ SAID_ONLY_BY = {
     "baseline_measured": "compress",
     "judged": "judge",
     "evaluated": "evaluate",
+    "emulated": "emulate",
+    "compared": "answer",
 }
 """What only a child of one kind may say: the process that made an artifact does not judge it."""
 

@@ -113,6 +113,14 @@ class SandboxFacts(Frozen):
     says: tuple[str, ...] = ()
 
 
+class EdgeFacts(Frozen):
+    """How a host stands in for other devices, and what it lacks with what would help, a sentence each."""
+
+    memory_cap: Literal["cgroup v2", "cgroup v1", "RLIMIT_DATA"]
+    answers: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
 class NodeFacts(Frozen):
     """What a worker host is and can do; sent with every beat."""
 
@@ -129,3 +137,4 @@ class NodeFacts(Frozen):
     abilities: tuple[str, ...] = ()
     versions: dict[str, str] = {}
     sandbox: SandboxFacts
+    edge: EdgeFacts | None = None

@@ -14,13 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from workers import bundle
+from workers import bundle, edge
 from workers.alone import Alone
 from workers.contract import Contract
+from workers.device import profile
+from workers.emulation.emulator import emulator
+from workers.emulation.limits import Cap
 from workers.errors import EngineError, OursToFix, Problem
 from workers.events import (
     SAID_ONLY_BY,
     ArtifactStored,
+    Compared,
+    Emulated,
     Event,
     FileHashed,
     Finished,
@@ -28,10 +33,10 @@ from workers.events import (
     Resources,
     StepFinished,
 )
-from workers.report import Report
+from workers.report import Emulation, Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys
-from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, Order, Ticket
+from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, Limits, Order, Ticket
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
 RESOURCES_SECONDS = 2.0
@@ -65,6 +70,7 @@ class Foreman:
     Args:
         folder: where scratch folders are made; emptied after each job.
         threads: what one child may use; ``cores`` is what the whole host has.
+        aarch64: the folder with which QEMU can answer as an Arm processor, if an operator prepared one.
     """
 
     store: Store
@@ -75,6 +81,7 @@ class Foreman:
     threads: int
     cores: int
     quick: bool = False
+    aarch64: Path | None = None
 
     def carry_out(
         self, ticket: Ticket, *, emit: Callable[[Event], None], should_stop: Callable[[], StopReason]
@@ -111,6 +118,9 @@ class Run:
     stopped: StopReason = ""
     peak_memory_bytes: int = 0
     _resources_sent: float = field(default=0.0)
+    _held: list[Event] = field(default_factory=list)
+    _found: Emulated | Compared | None = None
+    _no_emulator: str = ""
 
     @property
     def work(self) -> Path:
@@ -125,8 +135,12 @@ class Run:
             if ended is not None:
                 return ended
         try:
+            if self.report is not None and self.report.emulation is not None:
+                self._try_elsewhere(self.report.emulation, order, readable)
             if self.report is not None:
                 self._keep(self.report, order)
+        except edge.Interrupted as interrupted:
+            return self._ended(interrupted.outcome) or Finished(outcome="lost")
         except EngineError as error:
             return Finished(outcome="failed", problem=error.as_problem(), peak_memory_bytes=self.peak_memory_bytes)
         return Finished(outcome="succeeded", peak_memory_bytes=self.peak_memory_bytes)
@@ -160,8 +174,18 @@ class Run:
             cores=self.foreman.cores,
             seed=ticket.seed,
             quick=self.foreman.quick,
+            anchors=ticket.anchors,
         )
-        return order, readable
+        return self._with_emulator(order, readable), readable
+
+    def _with_emulator(self, order: Order, readable: list[Path]) -> Order:
+        """Note how to run as the ticket's processor, where that is another one and QEMU can."""
+        found = emulator(profile(order.device), self.foreman.aarch64)
+        if isinstance(found, str):
+            self._no_emulator = found
+            return order
+        readable += found.readable
+        return order.model_copy(update={"emulator": found})
 
     def _tell_hash(self, which: str, path: Path) -> None:
         digest = sha256(path)
@@ -181,9 +205,14 @@ class Run:
 
     def _child(self, order: Order, readable: list[Path]) -> Finished | None:
         """Run one child to its end; nothing if it did its work."""
-        child = self.foreman.nursery.take()
+        return self._ended(self._outcome(order, readable, self.ticket.limits, None))
+
+    def _outcome(self, order: Order, readable: list[Path], limits: Limits, group: Cap | None) -> Outcome:
+        """Run one child to its end, under a device's cap if there is one."""
+        nursery = self.foreman.nursery
+        child = nursery.take() if group is None else nursery.fresh(group.enter)
         with self._watched(child):
-            child.begin(order, folder=self.work, readable=readable, limits=self.ticket.limits)
+            child.begin(order, folder=self.work, readable=readable, limits=limits)
             waiting = False
             for message in child.messages():
                 if isinstance(message, AloneWanted):
@@ -202,7 +231,33 @@ class Run:
                     child.stop()
             outcome = child.outcome()
         self.peak_memory_bytes = max(self.peak_memory_bytes, outcome.peak_memory_bytes)
-        return self._ended(outcome)
+        return outcome
+
+    def _try_elsewhere(self, emulation: Emulation, order: Order, readable: list[Path]) -> None:
+        """Add to the report what the artifact does as the job's device would; then say what was held back.
+
+        Raises:
+            edge.Interrupted: if a child was stopped or killed from outside.
+        """
+
+        def run_child(asked: Order, limits: Limits, group: Cap | None) -> edge.Heard:
+            self._found = None
+            return edge.Heard(self._outcome(asked, readable, limits, group), self._found)
+
+        done = edge.complete(
+            emulation,
+            order,
+            profile(order.device),
+            result=str(Path("steps") / str(len(self.keys) - 1) / MODEL_FILE),
+            limits=self.ticket.limits,
+            run_child=run_child,
+            why_not=self._no_emulator,
+        )
+        for event in self._held:
+            if isinstance(event, Judged):
+                self.report = event.report.model_copy(update={"emulation": done})
+                event = Judged(report=self.report)
+            self.emit(event)
 
     @contextmanager
     def _watched(self, child: Child) -> Iterator[None]:
@@ -237,8 +292,14 @@ class Run:
                 hint="Look at the model: reading it has changed what the process does.",
                 code="child.out-of-turn",
             )
+        if isinstance(event, Emulated | Compared):
+            self._found = event
+            return
         if isinstance(event, Judged):
             self.report = event.report
+        if self.report is not None and self.report.emulation is not None:
+            self._held.append(event)  # the report is not whole before the device was tried
+            return
         if (
             isinstance(event, StepFinished)
             and order.kind == "compress"

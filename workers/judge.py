@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from workers import evaluation, formats
 from workers.contract import Contract
 from workers.device import host, profile, versions
+from workers.elsewhere import elsewhere
 from workers.errors import OursToFix
 from workers.events import Evaluated, Judged, Progress, StepFinished, StepStarted
 from workers.facts import ModelFacts, Role
@@ -82,6 +83,7 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         steps=_step_reports(shop),
         environment=_environment(shop, noise=study.noise, started_at=started_at),
         notes=_notes(shop, data),
+        emulation=elsewhere(shop, facts, data),
     )
 
 

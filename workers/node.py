@@ -15,8 +15,9 @@ from typing import IO
 from uuid import uuid4
 
 from workers.device import host, versions
+from workers.emulation import emulator, limits
 from workers.errors import YoursToFix
-from workers.facts import NodeFacts
+from workers.facts import EdgeFacts, NodeFacts
 from workers.sandbox import level
 from workers.ticket import GIB
 
@@ -25,6 +26,10 @@ MEMORY_PER_JOB = 4 * GIB
 CACHE_BYTES = 20 * GIB
 GPUS = Path("/proc/driver/nvidia/gpus")
 SCRATCH_LOCK = ".lock"
+NO_GROUP = (
+    "Memory of a device: held by RLIMIT_DATA, a crash guard that counts what a process reserves, not what it uses. "
+    "A memory control group that this worker may write to (systemd: Delegate=memory) measures it exactly."
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Settings:
     queues: tuple[str, ...]
     slots: int
     threads: int
+    aarch64: Path | None = None
 
     @property
     def scratch(self) -> Path:
@@ -70,6 +76,7 @@ def settings(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         queues=_queues(options.queues or environment.get("HUB_QUEUES") or ""),
         slots=slots,
         threads=max(1, host().cores // slots),
+        aarch64=emulator.prepared(environment),
     )
 
 
@@ -136,7 +143,17 @@ def facts(node: str, chosen: Settings) -> NodeFacts:
         abilities=_abilities(),
         versions=versions(),
         sandbox=level(),
+        edge=_edge(chosen) if "edge" in chosen.queues else None,
     )
+
+
+def _edge(chosen: Settings) -> EdgeFacts:
+    """How this host stands in for other devices."""
+    held = limits.means()
+    lacks = emulator.shortcomings(chosen.aarch64)
+    if held == "RLIMIT_DATA":
+        lacks = (NO_GROUP, *lacks)
+    return EdgeFacts(memory_cap=held, answers=emulator.abilities(chosen.aarch64), lacks=lacks)
 
 
 def _abilities() -> tuple[str, ...]:

@@ -5,10 +5,13 @@ Shares run from 0 to 1, latencies are in milliseconds, sizes in bytes, intervals
 
 from typing import Any, Literal
 
+from pydantic import AliasChoices, ConfigDict, Field
+
 from workers.errors import Frozen
 
 VerdictWord = Literal["faster", "smaller-only", "slower", "no-gain"]
 BatchWord = Literal["faster", "slower", "not-faster"]
+GRADE = AliasChoices("class", "grade")  # ``class`` is a keyword in Python and the word in JSON and on pages
 
 
 class Interval(Frozen):
@@ -113,6 +116,97 @@ class Environment(Frozen):
     started_at: str
 
 
+class Band(Frozen):
+    """A time or a ratio with the range in which nine of ten measurements are expected; class A is a measurement."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    value: float
+    low: float
+    high: float
+    grade: Literal["A", "C", "D"] = Field(validation_alias=GRADE, serialization_alias="class")
+
+
+class MemoryTrial(Frozen):
+    """One network loaded and run under a device's threads and memory. ``fits`` is None where nothing was tried.
+
+    ``peak_bytes`` is what counts against the cap, of Python and the runtime too; ``file_bytes`` are pages of files,
+    which the kernel can drop. ``means`` says what held the cap.
+    """
+
+    fits: bool | None
+    cap_bytes: int
+    peak_bytes: int | None = None
+    file_bytes: int | None = None
+    means: str = ""
+    why: str = ""
+
+
+class Trials(Frozen):
+    """Does it fit? Both networks, one after the other."""
+
+    baseline: MemoryTrial
+    result: MemoryTrial
+
+
+class SameAnswers(Frozen):
+    """The result's answers under another processor's instructions beside those here.
+
+    ``largest_difference`` is a share of the largest answer; ``same_class`` counts samples with the same winner.
+    ``same`` is None where nothing was compared, and ``why`` says what was in the way.
+    """
+
+    same: bool | None
+    samples: int = 0
+    identical: bool = False
+    largest_difference: float | None = None
+    same_class: int | None = None
+    means: str = ""
+    why: str = ""
+
+
+class Predicted(Frozen):
+    """How fast? Predicted milliseconds of one sample, never measured here; ``ratio`` is baseline ÷ result."""
+
+    baseline: Band | None = None
+    result: Band | None = None
+    ratio: Band | None = None
+    why: str = ""
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+
+class AccuracyThere(Frozen):
+    """The result's metric as an x86 processor without VNNI would compute it, where sums of two products saturate.
+
+    ``pairs_at_risk`` counts pairs of weights that could saturate; with none the figures here hold there.
+    """
+
+    pairs_at_risk: int
+    metric: str = ""
+    here: Interval | None = None
+    there: Interval | None = None
+    change: MetricDelta | None = None
+    says: str = ""
+
+
+class Emulation(Frozen):
+    """Three answers about a device that was not here, each by its own means. None of them is a latency."""
+
+    device: str
+    title: str
+    threads: int
+    fits: Trials
+    answers: SameAnswers
+    predicted: Predicted
+    accuracy: AccuracyThere | None = None
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether the result ran under the device's memory and, where that was compared, answered the same."""
+        return self.fits.result.fits is True and self.answers.same is not False
+
+
 class Report(Frozen):
     baseline: Measured
     result: Measured
@@ -121,3 +215,10 @@ class Report(Frozen):
     steps: tuple[StepReport, ...]
     environment: Environment
     notes: tuple[str, ...] = ()
+    emulation: Emulation | None = None
+
+    @property
+    def validated_on(self) -> tuple[str, ...]:
+        """The profiles on which the artifact was run: where it was measured, and the one it was tried for."""
+        there = self.emulation
+        return (self.environment.device, *((there.device,) if there is not None and there.is_validated else ()))

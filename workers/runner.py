@@ -13,6 +13,7 @@ from pathlib import Path
 from workers import datasets, evaluation, formats
 from workers.contract import Contract
 from workers.device import profile
+from workers.elsewhere import answer, emulate
 from workers.events import BaselineMeasured, DatasetInspected, Event, ModelInspected, StepFinished, StepStarted
 from workers.facts import Role
 from workers.judge import evaluate, judge
@@ -151,4 +152,6 @@ KINDS: dict[str, Callable[[Shop], None]] = {
     "compress": compress,
     "judge": judge,
     "evaluate": evaluate,
+    "emulate": emulate,
+    "answer": answer,
 }

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from workers import bundle
 from workers.alone import Alone
 from workers.contract import Contract
 from workers.device import host, profile
+from workers.emulation import emulator
 from workers.errors import OursToFix, Problem, YoursToFix
 from workers.events import (
     EVENT,
@@ -160,6 +162,7 @@ class Shell:
                 threads=cores,
                 cores=cores,
                 quick=self.options.quick,
+                aarch64=emulator.prepared(os.environ),
             )
             with (self.out / "events.jsonl").open("w") as file:
 

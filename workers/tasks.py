@@ -117,6 +117,7 @@ class Worker:
             folder=self._folder,
             threads=chosen.threads,
             cores=self.facts.cores,
+            aarch64=chosen.aarch64,
         )
 
     def _add(self, messages: Sequence[Message]) -> None:

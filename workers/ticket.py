@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Literal
 
 from workers.contract import Contract
+from workers.emulation.emulator import Emulator
+from workers.emulation.predictor import Anchor
 from workers.errors import Frozen
 from workers.recipe import Recipe
 
@@ -17,6 +19,7 @@ MODEL_FILE = "model.onnx"
 CHECKPOINT_FILE = "checkpoint.json"
 OUTPUTS_FILE = "outputs.npy"
 SAMPLE_FILE = "sample.npz"
+ROWS_FILE = "rows.npz"
 CONTRACT_FILE = "contract.json"
 
 
@@ -61,6 +64,7 @@ class Ticket(Frozen):
     contract: Contract | None = None
     recipe: Recipe | None = None
     device: str = "host-1t"
+    anchors: tuple[Anchor, ...] = ()
     seed: int = 0
     limits: Limits = Limits()
 
@@ -70,10 +74,11 @@ class Order(Frozen):
 
     kinds: ``inspect`` reads facts; ``try`` runs ten samples; ``compress`` applies the steps;
     ``judge`` reloads what ``compress`` made, in a fresh process, and measures it;
-    ``evaluate`` measures the task metrics of one model on test data.
+    ``evaluate`` measures the task metrics of one model on test data; ``emulate`` runs one network under a device's
+    threads and memory; ``answer`` runs the result under another processor's instructions.
     """
 
-    kind: Literal["inspect", "try", "compress", "judge", "evaluate"]
+    kind: Literal["inspect", "try", "compress", "judge", "evaluate", "emulate", "answer"]
     model: str | None = None
     data: str | None = None
     options: DataOptions = DataOptions()
@@ -85,3 +90,5 @@ class Order(Frozen):
     seed: int = 0
     cached: tuple[int, ...] = ()
     quick: bool = False
+    anchors: tuple[Anchor, ...] = ()
+    emulator: Emulator | None = None

@@ -11,6 +11,20 @@ from workers.device import DeviceProfile
 from workers.facts import NodeFacts
 
 HOST = "host-1t"
+KINDS = {
+    "host": "This worker",
+    "cloud-cpu": "Servers",
+    "cloud-gpu": "Server graphics cards",
+    "sbc-cpu": "Small boards",
+    "edge-gpu": "Small boards, graphics",
+    "phone-cpu": "Phones",
+    "phone-gpu": "Phones, graphics",
+    "phone-npu": "Phones, neural processor",
+    "laptop-cpu": "Laptops",
+    "desktop-gpu": "Desktop graphics cards",
+    "edge-npu": "Edge accelerators",
+    "mcu": "Microcontrollers",
+}
 
 
 def profiles() -> dict[str, DeviceProfile]:
@@ -23,6 +37,12 @@ def offered() -> list[DeviceProfile]:
     found = profiles()
     edge = Node.objects.alive(timezone.now()).serving(Queue.EDGE)
     return [one for one in found.values() if one.kind == "host" or edge]
+
+
+def offered_by_kind() -> list[tuple[str, list[DeviceProfile]]]:
+    """Those offered, under the word for their kind."""
+    found = offered()
+    return [(word, of_kind) for kind, word in KINDS.items() if (of_kind := [one for one in found if one.kind == kind])]
 
 
 def profile(key: str) -> DeviceProfile:

@@ -24,6 +24,7 @@ from compressionhub import env
 from compressionhub.site.ground import MIB, CannotStart, listen, require_room, require_writable
 from compressionhub.site.supervisor import Program, Supervisor, clean_up
 from compressionhub.site.valkey import NoValkey, Valkey
+from workers import node
 
 LEAST_FREE_BYTES = 500 * MIB
 HEALTHY_WITHIN_SECONDS = 60.0
@@ -174,6 +175,8 @@ class Site:
         self.supervisor.add(Program("relay", [python, "manage.py", "relay"], self.env, rank=1))
         if not self.options.no_worker:
             without = {name: value for name, value in self.env.items() if name not in SECRETS}
+            # an edge queue costs nothing until somebody chooses a device, and a newcomer should be able to
+            without.setdefault("HUB_QUEUES", "cpu,gpu,edge" if node.gpu() else "cpu,edge")
             self.supervisor.add(Program("worker", [python, "-m", "workers", "work"], without, rank=0))
         wanted = self.data / "run" / "demo-wanted"
         if wanted.exists() and any(HUB.glob("*/management/commands/seed_demo.py")):

@@ -169,3 +169,24 @@ def test_the_environment_of_the_caller_does_not_reach_the_child(tmp_path):
     )
 
     assert mark.read_text() == "x"  # the parent alone
+
+
+def test_a_run_for_another_device_answers_three_questions_and_its_bundle_says_where_it_was_tried(tmp_path):
+    (tmp_path / "r.yaml").write_text("steps: [{technique: static-int8, samples: 64}]")
+    model, data = DIGITS / "digits-mlp.onnx", DIGITS / "digits.npz"
+    given = ("--model", model, "--data", data, "--recipe", tmp_path / "r.yaml", "--out", tmp_path)
+    ran = workers("run", "--quick", "--device", "rpi5", *given)
+    assert ran.returncode == 0, ran.stderr
+
+    found = json.loads((tmp_path / "report.json").read_text())["emulation"]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (found["device"], found["threads"]) == ("rpi5", 4)
+    assert [found["fits"][which]["fits"] for which in ("baseline", "result")] == [True, True]
+    assert found["answers"]["same"] is True or found["answers"]["why"]
+    assert found["predicted"]["result"]["class"] in ("C", "D")
+    assert found["predicted"]["ratio"]["low"] < 1 < found["predicted"]["ratio"]["high"]
+    assert manifest["validated_on"] == ["host-1t", "rpi5"]
+    assert manifest["made_for"] == "rpi5"
+    said = [json.loads(line)["type"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert said.count("judged") == 1
+    assert not {"emulated", "compared"} & set(said)

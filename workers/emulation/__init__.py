@@ -2,7 +2,8 @@
 
 from workers.emulation.asking import ask_about, read_ask
 from workers.emulation.layers import Layer
-from workers.emulation.predictor import Anchor, Ask, Band, HostTime, Prediction, predict, predicted_ratio
+from workers.emulation.predictor import Anchor, Ask, HostTime, Prediction, predict, predicted_ratio
+from workers.report import Band
 
 __all__ = [
     "Anchor",

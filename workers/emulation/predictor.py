@@ -9,14 +9,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from workers import device
 from workers.device import DeviceProfile, Fit
 from workers.emulation.layers import KINDS, Kind, Layer, Work, op_costs, work_by_kind
 from workers.errors import Frozen
-from workers.estimate import GRADE
-from workers.report import Ratio
+from workers.report import Band, Ratio
 
 LEAST_BAND = {"C": 0.15, "D": 0.50}
 TAIL = 0.05
@@ -55,17 +54,6 @@ class Ask(Frozen):
     anchors: tuple[Anchor, ...] = Field(default=(), max_length=1000)
     precision: Precision = "float32"
     runtime: str = ""
-
-
-class Band(Frozen):
-    """A predicted time with the range in which nine of ten measurements are expected."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    value: float
-    low: float
-    high: float
-    grade: Literal["C", "D"] = Field(validation_alias=GRADE, serialization_alias="class")
 
 
 class Prediction(Frozen):
@@ -156,6 +144,29 @@ def predicted_ratio(layers: Sequence[Layer], here: DeviceProfile, there: DeviceP
     below = math.hypot(math.log(second.value / second.low), math.log(first.high / first.value))
     above = math.hypot(math.log(second.high / second.value), math.log(first.value / first.low))
     return Ratio(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+
+
+def speedup(before: Ask, after: Ask, profile: DeviceProfile) -> Band | None:
+    """Predicted time before ÷ after on one device; above one is faster. None without both.
+
+    The same layers in float and in 8 bits differ by the profile's published speed-ups alone: how far the float
+    prediction is off stands on both sides. Else both bands count.
+    """
+    first, second = predict(before, profile).latency_ms, predict(after, profile).latency_ms
+    if first is None or second is None:
+        return None
+    value = first.value / second.value
+    fit = profile.fit
+    if fit is not None and before.layers == after.layers and "A" not in (first.grade, second.grade):
+        alike = before.precision == after.precision
+        spread = _Spread(low=0.0, high=0.0) if alike else _int8(fit)[1].times(_widened(after, profile, fit)[0])
+        return Band(
+            value=value, low=value * math.exp(-spread.high), high=value * math.exp(-spread.low), grade=second.grade
+        )
+    below = math.hypot(math.log(first.value / first.low), math.log(second.high / second.value))
+    above = math.hypot(math.log(first.high / first.value), math.log(second.value / second.low))
+    grade = max(first.grade, second.grade)
+    return Band(value=value, low=value * math.exp(-below), high=value * math.exp(above), grade=grade)
 
 
 def float_ms(layers: Sequence[Layer], fit: Fit) -> float:

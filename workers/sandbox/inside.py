@@ -26,7 +26,7 @@ DONE, FAILED, STOPPED, ORPHANED = 0, 1, 3, 4
 ONNX = ("numpy", "onnx", "onnxruntime")
 PRELOADS = {"none": (), "onnxruntime": ONNX, "torch": (*ONNX, "torch")}
 SET_PARENT_DEATH_SIGNAL = 1
-OUT_OF_MEMORY_WORDS = re.compile(r"bad_?alloc|allocate memory", re.IGNORECASE)
+OUT_OF_MEMORY_WORDS = re.compile(r"bad_?alloc|allocate memory|start new thread", re.IGNORECASE)
 A_PATH = re.compile(r"(?<![\w.])/(?:[\w.@+~-]+/)+")
 
 Perform = Callable[..., None]

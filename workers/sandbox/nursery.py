@@ -1,6 +1,7 @@
 """Keeps a child ready, so that a job need not wait until libraries are loaded."""
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from workers.sandbox.child import PERFORM, Child, Preload
@@ -39,6 +40,16 @@ class Nursery:
             if self._keeps_one and not self._closed:
                 self._spare = self._new()
             return child
+
+    def fresh(self, enter: Callable[[int], None]) -> Child:
+        """A child that ``enter`` is told of before it has loaded anything, by its process id."""
+        child = self._new()
+        try:
+            enter(child.pid)
+        except BaseException:
+            child.close()
+            raise
+        return child
 
     def close(self) -> None:
         """End the spare; a taken child is its taker's."""

@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import HubError
-from compressionhub.fleet.devices import offered
+from compressionhub.fleet.devices import offered_by_kind
 from compressionhub.jobs import actions
 from compressionhub.jobs.compose import draft as drafts
 from compressionhub.jobs.compose.checks import checks
@@ -192,7 +192,7 @@ def _page(
         "datasets": _datasets(request),
         "checks": checks(found.version, found.dataset),
         "device": device_of(found),
-        "devices": offered(),
+        "devices": offered_by_kind(),
         "choices": choices(facts, data, device_of(found)),
         "starters": _starters(found),
         "saved": SavedRecipe.objects.filter(team=request.team),

@@ -260,6 +260,8 @@ HANDLERS: dict[type, Callable[[Change], None]] = {
     events.Tried: _found,
     events.Judged: _judged,
     events.Evaluated: _nothing_more,
+    events.Emulated: _nothing_more,
+    events.Compared: _nothing_more,
     events.FileHashed: _file_hashed,
     events.ArtifactStored: _artifact_stored,
     events.Finished: _finished,
