@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from workers.contract import Contract
+from workers.contract import Contract, Task
 from workers.device import DeviceProfile
 from workers.errors import Stopped, YoursToFix
 from workers.events import Event, Log, Point, Progress
@@ -65,6 +65,12 @@ class Workbench:
     should_stop: Callable[[], bool] = lambda: False
     baseline: LoadedModel | None = None
     _last_sent: float = field(default=0.0, repr=False)
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether the rows carry labels that the task has a loss for."""
+        labelled = self.data is not None and self.data.facts.target.kind != "none"
+        return labelled and self.contract.task in (Task.CLASSIFICATION, Task.REGRESSION)
 
     def check(self) -> None:
         """Raise ``Stopped`` if somebody asked the job to stop. Call it between batches."""

@@ -65,3 +65,19 @@ def expendable(scores: Tensor, *, count: int, groups: int = 1) -> Tensor:
     lowest = each.mean(0).argsort(stable=True)[: count // groups]
     starts = torch.arange(groups)[:, None] * each.shape[1]
     return (starts + lowest.cpu()).flatten().sort().values
+
+
+def removals(scores: list[Tensor], *, share: float, across: bool) -> list[float]:
+    """How many units each layer loses, not yet whole where each loses the same share.
+
+    Args:
+        scores: one (units,) for each layer.
+        share: part of all units that goes, in (0, 1).
+        across: whether the lowest of all layers go, each measured by its layer's mean, rather than a share of each.
+    """
+    if not across:
+        return [share * len(one) for one in scores]
+    relative = [one / one.mean().clamp_min(1e-30) for one in scores]
+    everything = torch.cat(relative).sort().values if relative else torch.zeros(0)
+    limit = everything[: max(1, round(share * len(everything)))][-1:]  # the highest score that goes
+    return [float((one <= limit).sum()) for one in relative]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from workers.contract import Task
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.technique import Fit, Technique
 
@@ -157,7 +156,7 @@ class TrainingStep(Technique):
         """How much labels and teacher count: the teacher alone where there is no label to learn from."""
         from workers.training.school import Weights
 
-        share = self.teacher_weight if is_supervised(bench) else 1.0
+        share = self.teacher_weight if bench.is_supervised else 1.0
         return Weights(labels=1 - share, teacher=share, temperature=self.temperature)
 
 
@@ -183,12 +182,6 @@ class RecoveryStep(TrainingStep):
         if self.learn_from == "baseline":
             return Weights(labels=0.0, teacher=1.0, temperature=self.temperature)
         return super().weights(bench)
-
-
-def is_supervised(bench: Workbench) -> bool:
-    """Whether the rows carry labels that the task has a loss for."""
-    labelled = bench.data is not None and bench.data.facts.target.kind != "none"
-    return labelled and bench.contract.task in (Task.CLASSIFICATION, Task.REGRESSION)
 
 
 def _rows(data: DatasetFacts, role: Role) -> int:

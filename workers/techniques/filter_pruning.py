@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from workers.training.narrowing import Cut
     from workers.workbench import Workbench
 
-TAYLOR_ROWS = 512
-TAYLOR_BATCH = 64
+TAYLOR_ROWS = 512  # see workers.training.evidence
 LEAST_LAYERS = 3
 
 
@@ -161,20 +160,9 @@ class FilterPruning(Technique):
         """Leave the gradients of the task's loss in the network, where the criterion asks for them."""
         if self.criterion != "taylor":
             return
-        from workers import training
-        from workers.training.narrowing import gradients
-        from workers.training.school import Weights
+        from workers.training import evidence, narrowing
 
-        labelled = bench.data is not None and bench.data.facts.target.kind != "none"
-        weights = Weights(labels=1.0, teacher=0.0) if labelled else Weights(labels=0.0, teacher=1.0)
-        school = training.School(bench, weights, bench.baseline or model, TAYLOR_ROWS)
-        gradients(
-            (
-                school.loss(module(*school.train.pick(rows, school.names)), rows)
-                for rows in school.train.in_order(TAYLOR_BATCH)
-            ),
-            module,
-        )
+        narrowing.gradients(evidence.losses(module, model, bench), module)
 
     def _tell(
         self,
@@ -184,6 +172,8 @@ class FilterPruning(Technique):
         after: ModelFacts,
         bench: Workbench,
     ) -> None:
+        from workers import training
+
         narrower = [name for name in was if now[name] < was[name]]
         if not narrower:
             raise YoursToFix(
@@ -193,10 +183,7 @@ class FilterPruning(Technique):
             )
         for name in narrower:
             bench.log(f"{name}: {was[name]} → {now[name]} channels")
-        bench.log(
-            f"{len(narrower)} of {len(was)} layers are narrower: MACs ÷ {before.macs / max(after.macs, 1):.2f}, "
-            f"parameters ÷ {before.params / max(after.params, 1):.2f}."
-        )
+        bench.log(f"{len(narrower)} of {len(was)} layers are narrower: {training.savings(before, after)}.")
         bench.progress(3, 3, f"{len(narrower)} layers are narrower")
 
 

@@ -150,14 +150,8 @@ def _pair(weight: Tensor) -> tuple[Any, Any]:
 
 def _counts(bundles: list[_Bundle], cut: Cut, share: float) -> list[int]:
     """How many channels each bundle loses."""
-    if not cut.across:
-        return [_rounded(bundle, share * len(bundle.scores), cut.multiple) for bundle in bundles]
-    relative = [bundle.scores / bundle.scores.mean().clamp_min(1e-30) for bundle in bundles]
-    everything = torch.cat(relative).sort().values if relative else torch.zeros(0)
-    limit = everything[: max(1, round(share * len(everything)))][-1:]  # the highest score that goes
-    return [
-        _rounded(bundle, int((one <= limit).sum()), cut.multiple) for bundle, one in zip(bundles, relative, strict=True)
-    ]
+    wanted = ranking.removals([bundle.scores for bundle in bundles], share=share, across=cut.across)
+    return [_rounded(bundle, count, cut.multiple) for bundle, count in zip(bundles, wanted, strict=True)]
 
 
 def _rounded(bundle: _Bundle, count: float, multiple: int) -> int:

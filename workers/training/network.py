@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from workers.errors import YoursToFix
+from workers.facts import ModelFacts
 from workers.graph import surgery
 from workers.graph.fx import Origin, to_onnx, to_torch
 from workers.model import LoadedModel
@@ -53,6 +54,12 @@ def layer_name(node: fx.Node) -> str:
         return ""
     notes = origin.notes
     return str(notes.get("matmul") or notes.get("product") or origin.name or next(iter(origin.outputs), ""))
+
+
+def savings(before: ModelFacts, after: ModelFacts) -> str:
+    """How much less a network computes and holds; MACs are left out where they could not be counted."""
+    macs = f"MACs ÷ {before.macs / after.macs:.2f}, " if before.macs and after.macs else ""
+    return f"{macs}parameters ÷ {before.params / max(after.params, 1):.2f}"
 
 
 def is_pictorial(module: nn.Module) -> bool:

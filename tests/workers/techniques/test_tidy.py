@@ -164,9 +164,7 @@ def test_a_network_that_hands_its_input_through_is_kept(bench):
 
 
 def test_two_outputs_of_the_same_value_both_stay(bench):
-    proto = network(
-        [node("Relu", ["x"], ["y"], name="a"), node("Identity", ["y"], ["z"])], {}, ("N", 4), ("N", 4)
-    )
+    proto = network([node("Relu", ["x"], ["y"], name="a"), node("Identity", ["y"], ["z"])], {}, ("N", 4), ("N", 4))
     proto.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ("N", 4)))
 
     result = tidied(proto, bench)

@@ -1,0 +1,137 @@
+"""Small transformers as people export them, with rows to feed them, and a bench over both."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from tests.workers.graph_fx.networks import Encoder, LanguageModel, ViT, exported, randomize
+from tests.workers.techniques.conftest import VNNI
+from workers.contract import Contract, InputSpec, OutputSpec, Task
+from workers.events import Event
+from workers.facts import DatasetFacts, Role, RoleFacts, TargetFacts
+from workers.model import LoadedModel
+from workers.workbench import Batch, Workbench
+
+LENGTH = 7
+WORDS = 50
+TEXT = Contract(
+    task=Task.EMBEDDING,
+    inputs=(
+        InputSpec(name="in0", dtype="int64", shape=(LENGTH,)),
+        InputSpec(name="in1", dtype="int64", shape=(LENGTH,)),
+    ),
+    outputs=(OutputSpec(name="out", meaning="embedding"),),
+)
+
+
+@cache
+def _encoder() -> bytes:
+    network = randomize(Encoder())
+    ids, mask = torch.ones(2, LENGTH, dtype=torch.long), torch.ones(2, LENGTH, dtype=torch.long)
+    return exported(network, ids, mask).SerializeToString()
+
+
+@cache
+def _bert(layers: int) -> bytes:
+    """BERT of the transformers library with random weights: 4 heads of 8, 64 neurons, mean pooling."""
+    from transformers import BertConfig, BertModel
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            config = BertConfig(
+                vocab_size=WORDS, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=64,
+                max_position_embeddings=128, attn_implementation="eager",
+            )  # fmt: skip
+            self.bert = BertModel(config, add_pooling_layer=False)
+
+        def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+            hidden = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
+            weight = mask.unsqueeze(-1).to(hidden.dtype)
+            return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1e-9)
+
+    ids = torch.ones(2, LENGTH, dtype=torch.long)
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            randomize(Pooled()).eval(), (ids, torch.ones_like(ids)), file, dynamo=False, opset_version=17,
+            input_names=["in0", "in1"], output_names=["out"],
+            dynamic_axes={"in0": {0: "batch", 1: "length"}, "in1": {0: "batch", 1: "length"}, "out": {0: "batch"}},
+        )  # fmt: skip
+    return file.getvalue()
+
+
+def bert(layers: int = 2) -> LoadedModel:
+    return LoadedModel(proto=onnx.load_from_string(_bert(layers)), contract=TEXT)
+
+
+def encoder() -> LoadedModel:
+    return LoadedModel(proto=onnx.load_from_string(_encoder()), contract=TEXT)
+
+
+def vit() -> LoadedModel:
+    """(N, 3, 16, 16) → 10 classes, two blocks of two heads, the norms before their layers."""
+    contract = Contract(
+        task=Task.CLASSIFICATION, inputs=(InputSpec(name="in0", shape=(3, 16, 16)),), outputs=(OutputSpec(name="out"),)
+    )
+    return LoadedModel(proto=exported(randomize(ViT()), torch.zeros(2, 3, 16, 16)), contract=contract)
+
+
+def decoder() -> LoadedModel:
+    """Token ids (N, 6) → logits, causal; its head is its embedding turned."""
+    contract = Contract(
+        task=Task.OTHER, inputs=(InputSpec(name="in0", dtype="int64", shape=(6,)),), outputs=(OutputSpec(name="out"),)
+    )
+    ids = torch.ones(2, 6, dtype=torch.long)
+    return LoadedModel(proto=exported(randomize(LanguageModel()), ids), contract=contract)
+
+
+class Material:
+    """Random rows for the inputs of a contract; training, calibration and validation rows differ. No labels."""
+
+    def __init__(self, contract: Contract, rows: int) -> None:
+        rng = np.random.default_rng(7)
+        self.arrays = {}
+        for spec in contract.inputs:
+            shape = (2 * rows, *spec.shape)
+            words = rng.integers(1, 40, shape)
+            ones = np.ones(shape, np.int64)
+            pictures = rng.normal(size=shape).astype(np.float32)
+            self.arrays[spec.name] = pictures if spec.dtype == "float32" else ones if spec.name == "in1" else words
+        ends = {Role.TRAIN: (0, rows), Role.CALIBRATION: (0, min(rows, 32)), Role.VALIDATION: (rows, 2 * rows)}
+        self.order = {role: np.arange(*span) for role, span in ends.items()}
+        self.facts = DatasetFacts(
+            format="npz", size_bytes=1, inputs=(), target=TargetFacts(kind="none"),
+            roles={role: RoleFacts(rows=len(order), declared=True) for role, order in self.order.items()},
+        )  # fmt: skip
+
+    def batches(self, role: Role, *, size: int, limit: int | None = None) -> Iterator[Batch]:
+        order = self.order[role][:limit]
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            yield Batch({name: array[rows] for name, array in self.arrays.items()}, None, rows)
+
+
+def bench_for(
+    model: LoadedModel,
+    folder: Path,
+    *,
+    rows: int = 64,
+    emit: Callable[[Event], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Workbench:
+    torch.set_num_threads(1)
+    return Workbench(
+        data=Material(model.contract, rows), contract=model.contract, device=VNNI, seed=0, threads=1, scratch=folder,
+        step=0, emit=emit, should_stop=should_stop, baseline=model,
+    )  # fmt: skip

@@ -1,0 +1,229 @@
+"""Heads and neurons taken out of a network, with everything that counts them.
+
+A head or neuron that was taken out must be worth exactly one whose way out was set to zero: that is tried on every
+organ before it is touched, and organs that fail keep their units.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from workers.graph.fx.operators.constants import constant
+from workers.numerics import ranking
+from workers.training import anatomy
+from workers.training.anatomy import Organ
+
+Criterion = Literal["l1", "l2", "taylor", "geometric-median"]
+COUNTING = frozenset({"Reshape", "Expand"})
+TOLERANCE = 1e-3  # of the largest output
+
+
+@dataclass(frozen=True)
+class Loss:
+    """An organ and the units it loses."""
+
+    organ: Organ
+    gone: Tensor
+
+
+def expendable(found: list[Organ], marks: list[Tensor], *, share: float, across: bool, multiple: int) -> list[Loss]:
+    """The least important units of organs of one kind.
+
+    Args:
+        marks: what each unit is worth, one (units,) for each organ.
+        share: part of the units that goes, in (0, 1).
+        across: compare the units of all organs, relative to their organ's mean, rather than within each.
+        multiple: organs keep multiples of this, and at least one.
+    """
+    wanted = ranking.removals(marks, share=share, across=across)
+    losses = []
+    for organ, mark, count in zip(found, marks, wanted, strict=True):
+        left = max(round((organ.units - count) / multiple) * multiple, min(multiple, organ.units))
+        if left < organ.units:
+            losses.append(Loss(organ, ranking.expendable(mark, count=organ.units - left)))
+    return losses
+
+
+def scores(module: fx.GraphModule, organ: Organ, criterion: Criterion) -> Tensor:
+    """How much each unit matters, by its weights or by the influences found by :func:`influences`; (units,)."""
+    reads = _linear(module, organ.reader).weight.detach()
+    columns = reads.T.reshape(organ.units, -1)  # (in, out) -> (units, width · out)
+    if criterion == "geometric-median":
+        return ranking.distances_to_others(columns)
+    power = 1 if criterion == "l1" else 2
+    total = ranking.magnitudes(columns, power=power)
+    for maker in organ.makers:
+        weight = _linear(module, maker.path).weight.detach()
+        rows = weight.reshape(maker.parts, organ.units, -1).transpose(0, 1)
+        total = total + ranking.magnitudes(rows.reshape(organ.units, -1), power=power)
+    return total
+
+
+def influences(module: fx.GraphModule, found: Iterable[Organ], losses: Iterable[Tensor]) -> list[Tensor]:
+    """How much the loss feels a mask on each unit, summed over batches; one (units,) for each organ.
+
+    The mask multiplies what the reader takes from a unit, so its gradient is the sum over the reader's columns of
+    weight times gradient.
+
+    Source: Michel et al. 2019, arXiv:1905.10650, equation 2; Molchanov et al. 2019, arXiv:1906.10771.
+    """
+    organs = list(found)
+    total = [torch.zeros(organ.units) for organ in organs]
+    for loss in losses:
+        module.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for place, organ in enumerate(organs):
+            weight = _linear(module, organ.reader).weight
+            if weight.grad is not None:
+                felt = (weight.detach() * weight.grad).T.reshape(organ.units, -1).sum(1)
+                total[place] += felt.abs()
+    module.zero_grad(set_to_none=True)
+    return total
+
+
+def removable(
+    module: fx.GraphModule, found: list[Organ], example: tuple[Tensor, ...], check: Callable[[], None]
+) -> list[Organ]:
+    """The organs that can lose units: half of them gone must answer as half of them silenced."""
+    fine = []
+    for place, organ in enumerate(found):
+        check()
+        gone = torch.arange(0, organ.units, 2)
+        slim, silent = copy.deepcopy(module), copy.deepcopy(module)
+        with torch.no_grad():
+            _linear(silent, organ.reader).weight[:, organ.columns(gone)] = 0
+        try:
+            take_out(slim, [Loss(_in_copy(found[place], module, slim), gone)], example)
+            same = _answers_alike(slim, silent, example)
+        except Exception:  # a network that no longer fits together raises whatever its layers raise
+            same = False
+        if same:
+            fine.append(organ)
+    return fine
+
+
+def take_out(module: fx.GraphModule, losses: Iterable[Loss], example: tuple[Tensor, ...]) -> None:
+    """Remove units for good, in place."""
+    shapes = anatomy.Shapes.of(module, example)
+    for loss in losses:
+        organ = loss.organ
+        kept = torch.tensor(sorted(set(range(organ.units)) - set(loss.gone.tolist())))
+        for maker in organ.makers:
+            _keep(_linear(module, maker.path), maker.rows(kept, organ.units), axis=0)
+        _recount(module, organ, len(kept), shapes)
+        _keep(_linear(module, organ.reader), organ.columns(kept), axis=1)
+    module.graph.lint()
+    module.recompile()
+
+
+@torch.no_grad()
+def _keep(layer: nn.Linear, wanted: Tensor, *, axis: int) -> None:
+    """Keep some rows or columns of a layer; the smaller weights are objects of their own."""
+    layer.weight = nn.Parameter(layer.weight.index_select(axis, wanted).contiguous())
+    if axis == 0:
+        layer.out_features = len(wanted)
+        if layer.bias is not None:
+            layer.bias = nn.Parameter(layer.bias.index_select(0, wanted).contiguous())
+    else:
+        layer.in_features = len(wanted)
+
+
+def _recount(module: fx.GraphModule, organ: Organ, kept: int, shapes: anatomy.Shapes) -> None:
+    """Let shapes between the layers count the units that are left."""
+    if organ.kind != "heads":
+        return
+    sizes = _counted(module, organ, kept)
+    for node in organ.between:
+        kind = anatomy.op_type(node)
+        if kind in COUNTING:
+            _retarget(module, node, sizes, shapes.sizes.get(node, ()))
+        elif kind == "Split" and len(node.args) > 1 and isinstance(node.args[1], tuple):
+            parts: tuple[Any, ...] = node.args[1]
+            node.update_arg(1, tuple(sizes.get(size, size) for size in parts))
+        elif kind == "Attention":
+            counts: dict[str, Any] = {name: node.kwargs.get(name) for name in ("q_num_heads", "kv_num_heads")}
+            node.kwargs = node.kwargs | {name: sizes[old] for name, old in counts.items() if old}
+
+
+def _counted(module: fx.GraphModule, organ: Organ, kept: int) -> dict[int, int]:
+    """Numbers that count units, or heads, or rows of all of them, and what they become.
+
+    Called while the makers are already smaller and the reader is not.
+    """
+    per_head = min(maker.width for maker in organ.makers)
+    numbers = {organ.units * each for maker in organ.makers for each in (maker.width, maker.width * maker.parts)}
+    heads = organ.reads // per_head
+    return {number: number // organ.units * kept for number in (*numbers, organ.units * heads, organ.units)}
+
+
+def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], made: tuple[int, ...]) -> None:
+    """Write new numbers into a fixed target shape; only the first that counts units is one."""
+    target = node.args[1]
+    if isinstance(target, tuple):
+        node.update_arg(1, _replaced(target, sizes))
+    elif isinstance(target, fx.Node) and anatomy.op_type(target) == "Concat":
+        entries = [(_number(arg), arg) for arg in target.args]
+        changed = _replaced(tuple(number for number, _ in entries), sizes)
+        with module.graph.inserting_before(target):
+            args = tuple(
+                arg if number == now else _constant(module, now)
+                for (number, arg), now in zip(entries, changed, strict=True)
+            )
+            fresh = module.graph.create_node("call_function", target.target, args, dict(target.kwargs))
+        node.update_arg(1, fresh)
+
+
+def _replaced(target: tuple[Any, ...], sizes: dict[int, int]) -> tuple[Any, ...]:
+    place = next((place for place, size in enumerate(target) if place and size in sizes), None)
+    return target if place is None else (*target[:place], sizes[target[place]], *target[place + 1 :])
+
+
+def _number(entry: Any) -> Any:
+    """The one number of a constant part of a shape; 0 for a part that is computed."""
+    if isinstance(entry, fx.Node) and entry.target is constant:
+        values = np.array(entry.args[0]).ravel()
+        return int(values[0]) if len(values) == 1 else 0
+    return 0
+
+
+def _constant(module: fx.GraphModule, number: int) -> fx.Node:
+    return module.graph.create_node("call_function", constant, ((number,), "int64", (1,)))
+
+
+def _linear(module: fx.GraphModule, path: str) -> Any:
+    return module.get_submodule(path)
+
+
+def _in_copy(organ: Organ, module: fx.GraphModule, other: fx.GraphModule) -> Organ:
+    """The same organ in a copy of its network."""
+    twins = dict(zip(module.graph.nodes, other.graph.nodes, strict=True))
+    return Organ(
+        organ.kind,
+        organ.units,
+        organ.makers,
+        organ.reader,
+        organ.reads,
+        tuple(twins[node] for node in organ.between),
+        twins[organ.call],
+    )
+
+
+@torch.no_grad()
+def _answers_alike(one: fx.GraphModule, other: fx.GraphModule, example: tuple[Tensor, ...]) -> bool:
+    pairs = zip(*(_tuple(module.eval()(*example)) for module in (one, other)), strict=True)
+    return all(
+        was.shape == now.shape
+        and bool((was.double() - now.double()).abs().max() <= TOLERANCE * was.double().abs().max())
+        for was, now in pairs
+    )
+
+
+def _tuple(made: Any) -> tuple[Tensor, ...]:
+    return made if isinstance(made, tuple) else (made,)
