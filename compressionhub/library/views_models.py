@@ -15,7 +15,7 @@ from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.models import Team
 from compressionhub.accounts.permissions import MAY, Role, Verb, require, role_of
 from compressionhub.errors import HubError
-from compressionhub.library import actions, fitting, layers, lineage, sentences
+from compressionhub.library import actions, fitting, layers, lineage, panels, sentences
 from compressionhub.library.contract_form import ContractForm
 from compressionhub.library.models import Dataset, FileKind, ModelVersion, TrainedModel, Upload
 
@@ -119,6 +119,7 @@ def _understood(request: HubRequest, shown: ModelVersion) -> dict[str, Any]:
         "dataset": dataset,
         "techniques": fitting.rows(shown, dataset),
         "tree": tree,
+        "panels": panels.shown(request, shown),
         "bars": bars,
         "chart": layers.chart(facts),
         "chart_height": layers.chart_height(facts),

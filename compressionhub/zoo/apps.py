@@ -10,11 +10,13 @@ class ZooConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from compressionhub.library import lineage
+        from compressionhub.library import lineage, panels
         from compressionhub.ui.navigation import Place, register
+        from compressionhub.zoo.history import panel
         from compressionhub.zoo.lineage import nodes
 
         lineage.register("zoo", nodes)
+        panels.register("deployments", panel)
 
         register(Place(label="Home", icon="home", url_name="zoo:home", order=10, phone=True))
         register(Place(label="Zoo", icon="books", url_name="zoo:list", order=50, count=_entries, phone=True))

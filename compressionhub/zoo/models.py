@@ -14,6 +14,7 @@ from django.utils import timezone
 from compressionhub.accounts.models import Team, User
 from compressionhub.jobs.models import Job
 from compressionhub.library.models import ModelVersion, TrainedModel, teams_of
+from compressionhub.zoo.deployment import Deployment as Deployment
 from compressionhub.zoo.record import Record
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from compressionhub.zoo import views, views_savings
+from compressionhub.zoo import views, views_deployments, views_savings
 
 app_name = "zoo"
 urlpatterns = [
@@ -12,6 +12,10 @@ urlpatterns = [
     path("zoo/<uuid:pk>/", views.entry, name="entry"),
     path("zoo/<uuid:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("zoo/<uuid:pk>/download/", views.download, name="download"),
+    path("deployments/record/", views_deployments.record, name="record-deployment"),
+    path("deployments/<uuid:pk>/", views_deployments.deployment, name="deployment"),
+    path("deployments/<uuid:pk>/end/", views_deployments.end, name="end-deployment"),
+    path("deployments/<uuid:pk>/traffic/", views_deployments.traffic, name="deployment-traffic"),
     path("savings/", views_savings.savings, name="savings"),
     path("savings/<uuid:pk>/", views_savings.savings_of, name="savings-of"),
     path("zoo/file/<str:token>/<str:name>", views.file, name="file"),

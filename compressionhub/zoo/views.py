@@ -15,6 +15,7 @@ from compressionhub.library.sending import SentFile
 from compressionhub.zoo import actions, charts, label, savings
 from compressionhub.zoo.catalogue import ORDERS, browse
 from compressionhub.zoo.forms import PublishForm
+from compressionhub.zoo.history import history
 from compressionhub.zoo.models import Entry, Standing
 from compressionhub.zoo.overview import overview
 
@@ -54,6 +55,7 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(
         Entry.objects.visible_to(request.user).select_related("published_by", "model", "baseline__model"), pk=pk
     )
+    own = found.team_id == request.team.pk
     context = {
         "entry": found,
         "record": found.record,
@@ -62,8 +64,9 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
         "may_withdraw": found.is_listed and may(request.user, Verb.PUBLISH, found.team),
         "may_download": may(request.user, Verb.DOWNLOAD, request.team),
         "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
-        "own": found.team_id == request.team.pk,
+        "own": own,
         "usual": savings.usual(request.team, found),
+        "history": history(request.user, found.baseline, found) if own and found.baseline else None,
     }
     return render(request, "zoo/entry.html", context)
 

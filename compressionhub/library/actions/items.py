@@ -157,7 +157,7 @@ def delete(*, item: TrainedModel | ModelVersion | Dataset, by: User) -> None:
 
     Raises:
         NotAllowed: if ``by`` is no owner.
-        WrongState: if jobs or entries rest on it.
+        WrongState: if jobs, entries or deployments rest on it.
     """
     require(by, Verb.DELETE, item.team)
     files: list[StoredFile] = list(item.versions.all()) if isinstance(item, TrainedModel) else [item]
@@ -165,7 +165,8 @@ def delete(*, item: TrainedModel | ModelVersion | Dataset, by: User) -> None:
         _delete(item, by, [file.store_key for file in files])
     except models.ProtectedError:
         raise WrongState(
-            f"Jobs or published entries rest on {item}.", hint="It stays, so that their numbers can be traced."
+            f"Jobs, published entries or deployments rest on {item}.",
+            hint="It stays, so that their numbers can be traced.",
         ) from None
 
 

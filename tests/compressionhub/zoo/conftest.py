@@ -5,6 +5,9 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
+from compressionhub.estimates import actions as estimates
+from compressionhub.estimates.forms import starting
+from compressionhub.estimates.models import Workload
 from compressionhub.jobs.gate import Gate
 from compressionhub.jobs.models import Artifact, Job
 from compressionhub.jobs.states import Kind, State
@@ -122,3 +125,22 @@ def finished(team, bob, version, dataset) -> Callable[..., Job]:
 @pytest.fixture
 def entry(finished, adam) -> Entry:
     return actions.publish(job=finished(), by=adam, name="digits-int8", summary="Reads a digit.")
+
+
+@pytest.fixture
+def priced(entry: Entry) -> Entry:
+    """The worked example: 40 and 16 ms on c6i.xlarge, published as the entry."""
+    found = entry.record_json
+    report = found["report"]
+    report["environment"]["device"] = "c6i-xlarge-1t"
+    report["delta"]["speedup"]["1"] = {"value": 2.5, "low": 2.5, "high": 2.5}
+    report["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
+    report["result"]["service"] = {"workers": 4, "mean_ms": 16, "p95_ms": 19, "cv2": 0.05}
+    Entry.objects.filter(pk=entry.pk).update(record_json=found)
+    return Entry.objects.get(pk=entry.pk)
+
+
+@pytest.fixture
+def workload(team, vera) -> Workload:
+    assumed = starting(slug="retail-camera", author=str(vera), monthly=1e9)
+    return estimates.create(team=team, by=vera, assumed=assumed)

@@ -8,31 +8,9 @@ import pytest
 from compressionhub.estimates import actions
 from compressionhub.estimates.assumptions import JobRates
 from compressionhub.estimates.forms import initial, starting
-from compressionhub.estimates.models import Workload
 from compressionhub.zoo import savings
 from compressionhub.zoo.models import Entry
 from workers.estimate import Grade
-
-TEN_TO_NINTH = 1e9
-
-
-@pytest.fixture
-def priced(entry: Entry) -> Entry:
-    """The worked example: 40 and 16 ms on c6i.xlarge, published as the entry."""
-    found = entry.record_json
-    report = found["report"]
-    report["environment"]["device"] = "c6i-xlarge-1t"
-    report["delta"]["speedup"]["1"] = {"value": 2.5, "low": 2.5, "high": 2.5}
-    report["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
-    report["result"]["service"] = {"workers": 4, "mean_ms": 16, "p95_ms": 19, "cv2": 0.05}
-    Entry.objects.filter(pk=entry.pk).update(record_json=found)
-    return Entry.objects.get(pk=entry.pk)
-
-
-@pytest.fixture
-def workload(team, vera) -> Workload:
-    assumed = starting(slug="retail-camera", author=str(vera), monthly=TEN_TO_NINTH)
-    return actions.create(team=team, by=vera, assumed=assumed)
 
 
 @pytest.fixture
