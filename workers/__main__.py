@@ -70,6 +70,11 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--device", required=True, metavar="KEY", help="device profile; see 'devices'")
     predict.add_argument("--runtime", default="", help="the runtime it will run under; the profile's own without it")
     predict.add_argument("--json", action="store_true")
+    estimate = _command(commands, "estimate", estimate_command, "say what serving networks costs, emits and takes")
+    asked = estimate.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--workload", type=Path, metavar="FILE", help="traffic, machine and service times as JSON")
+    asked.add_argument("--example", action="store_true", help="print a workload to start from")
+    estimate.add_argument("--json", action="store_true")
     commands.add_parser("work", help="take jobs from a queue")
     return top
 
@@ -158,6 +163,17 @@ def predict_command(options: argparse.Namespace) -> int:
     found = predict(ask.model_copy(update={"runtime": options.runtime or ask.runtime}), there)
     said = found.model_dump(mode="json", by_alias=True)
     return _show(options.json, said, [found.sentence, *found.notes])
+
+
+def estimate_command(options: argparse.Namespace) -> int:
+    from workers.serving.question import answer, example, read_question
+
+    if options.example:
+        return _show(False, None, [example()])
+    _existing(options.workload)
+    found = answer(read_question(options.workload.read_bytes()))
+    lines = [f"{name}: {saved['sentence']}" for name, saved in found["savings"].items()]
+    return _show(options.json, found, lines or ["One network alone saves nothing; see --json for its figures."])
 
 
 def _facts_of(options: argparse.Namespace) -> "ModelFacts":
