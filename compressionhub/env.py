@@ -192,6 +192,16 @@ AARCH64 = Variable(
     "answers as aarch64 are not compared",
     "Folder with a Python for aarch64 on a worker that serves edge; see `docs/edge-emulation.md`.",
 )
+PROFILE = Variable(
+    "HUB_PROFILE",
+    _text,
+    lambda: "",
+    "none: the host times itself",
+    "Which device profile a worker's host is; what it measures then counts as measured there.",
+)
+CALIBRATE = Variable(
+    "HUB_CALIBRATE", _text, lambda: "1", "yes", "`0`: a worker does not time standard networks when it first starts."
+)
 NODE = Variable(
     "HUB_NODE",
     _text,

@@ -3,45 +3,18 @@
 import os
 import platform
 import tomllib
-from datetime import date
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from workers.errors import Frozen, YoursToFix
+from workers.facts import Fit as Fit
 
 FOLDER = Path(__file__).parent / "devices"
 VERSIONS_OF = ("onnx", "onnxruntime", "numpy")
 INT8_DOT_PRODUCT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "dotprod", "i8mm"})
 ARM = frozenset({"aarch64", "arm64"})
 COMPUTERS = ARM | {"x86_64"}
-
-
-class Fit(Frozen):
-    """What the latency predictor takes for a profile: effective parameters, fitted to published times.
-
-    They answer "which three numbers reproduce this table?" and are no facts about the hardware. ``measured_on``
-    is the device as its source calls it. ``log_residuals`` are ln(measured / predicted) of calibration models that
-    the fit had not seen; ``int8_speedups`` are float ÷ int8 times of one network each, most of them near 1.
-    """
-
-    measured_on: str
-    processor: Literal["cpu", "gpu"]
-    runtime: str
-    runtime_version: str
-    threads: int
-    precision: str = "float"
-    grade: Literal["C", "D"] = "C"
-    effective_macs_per_s: float
-    effective_bytes_per_s: float
-    effective_layer_s: float
-    models: tuple[str, ...]
-    dominated_by: tuple[str, ...]
-    log_residuals: tuple[float, ...]
-    int8_speedups: tuple[float, ...] = ()
-    source: str
-    fitted_on: date
 
 
 class DeviceProfile(Frozen):

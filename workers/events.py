@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from workers.contract import Contract
 from workers.errors import Frozen, Problem
-from workers.facts import DatasetFacts, ModelFacts, NodeFacts
+from workers.facts import DatasetFacts, Fit, ModelFacts, NodeFacts
 from workers.report import Checkpoint, Environment, Interval, Measured, Report, SameAnswers
 
 STREAM = "hub:events"
@@ -168,6 +168,13 @@ class Compared(Frozen):
     answers: SameAnswers
 
 
+class Calibrated(Frozen):
+    """The standard networks were timed. Heard by the worker alone, which tells it with its beat and in reports."""
+
+    type: Literal["calibrated"] = "calibrated"
+    fit: Fit
+
+
 class FileHashed(Frozen):
     """Written by the worker after it hashed an uploaded file whose hash the ticket did not know."""
 
@@ -219,6 +226,7 @@ Event = Annotated[
     | Evaluated
     | Emulated
     | Compared
+    | Calibrated
     | FileHashed
     | ArtifactStored
     | Finished
@@ -241,6 +249,7 @@ CHILD_MAY_SAY = frozenset(
         "evaluated",
         "emulated",
         "compared",
+        "calibrated",
         "failed",
     }
 )
@@ -253,6 +262,7 @@ SAID_ONLY_BY = {
     "evaluated": "evaluate",
     "emulated": "emulate",
     "compared": "answer",
+    "calibrated": "calibrate",
 }
 """What only a child of one kind may say: the process that made an artifact does not judge it."""
 

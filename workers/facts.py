@@ -1,5 +1,6 @@
 """What inspection found out about a model or a dataset. Plain values, no tensors."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Literal
 
@@ -121,8 +122,37 @@ class EdgeFacts(Frozen):
     lacks: tuple[str, ...] = ()
 
 
+class Fit(Frozen):
+    """What the latency predictor takes for a profile: effective parameters, fitted to published times.
+
+    They answer "which three numbers reproduce this table?" and are no facts about the hardware. ``measured_on``
+    is the device as its source calls it. ``log_residuals`` are ln(measured / predicted) of calibration models that
+    the fit had not seen; ``int8_speedups`` are float ÷ int8 times of one network each, most of them near 1.
+    """
+
+    measured_on: str
+    processor: Literal["cpu", "gpu"]
+    runtime: str
+    runtime_version: str
+    threads: int
+    precision: str = "float"
+    grade: Literal["C", "D"] = "C"
+    effective_macs_per_s: float
+    effective_bytes_per_s: float
+    effective_layer_s: float
+    models: tuple[str, ...]
+    dominated_by: tuple[str, ...]
+    log_residuals: tuple[float, ...]
+    int8_speedups: tuple[float, ...] = ()
+    source: str
+    fitted_on: date
+
+
 class NodeFacts(Frozen):
-    """What a worker host is and can do; sent with every beat."""
+    """What a worker host is and can do; sent with every beat.
+
+    ``profile`` is the device profile on file that it declares to be, ``fit`` what it took for standard networks.
+    """
 
     name: str
     queues: tuple[str, ...]
@@ -136,5 +166,7 @@ class NodeFacts(Frozen):
     gpu: str = ""
     abilities: tuple[str, ...] = ()
     versions: dict[str, str] = {}
+    profile: str = ""
+    fit: Fit | None = None
     sandbox: SandboxFacts
     edge: EdgeFacts | None = None

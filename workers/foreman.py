@@ -33,6 +33,7 @@ from workers.events import (
     Resources,
     StepFinished,
 )
+from workers.facts import Fit
 from workers.report import Emulation, Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys
@@ -71,6 +72,7 @@ class Foreman:
         folder: where scratch folders are made; emptied after each job.
         threads: what one child may use; ``cores`` is what the whole host has.
         aarch64: the folder with which QEMU can answer as an Arm processor, if an operator prepared one.
+        profile, fit: what the host says of itself, for reports; the fit comes once it is known.
     """
 
     store: Store
@@ -82,6 +84,8 @@ class Foreman:
     cores: int
     quick: bool = False
     aarch64: Path | None = None
+    profile: str = ""
+    fit: Fit | None = None
 
     def carry_out(
         self, ticket: Ticket, *, emit: Callable[[Event], None], should_stop: Callable[[], StopReason]
@@ -131,7 +135,8 @@ class Run:
         for kind in self._kinds():
             if kind == "compress":
                 order = self._reuse(order)
-            ended = self._child(order.model_copy(update={"kind": kind}), readable)
+            said = {"profile": self.foreman.profile, "fit": self.foreman.fit}
+            ended = self._child(order.model_copy(update={"kind": kind, **said}), readable)
             if ended is not None:
                 return ended
         try:

@@ -211,6 +211,9 @@ def _environment(shop: Shop, *, noise: dict[str, float], started_at: datetime) -
     device = host()
     return Environment(
         device=device.key,
+        profile=shop.order.profile,
+        fit=shop.order.fit,
+        arch=device.arch,
         cpu=device.title,
         isa=device.isa,
         cores=shop.order.cores,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from workers.device import host, versions
+from workers.device import host, profile, versions
 from workers.emulation import emulator, limits
 from workers.errors import YoursToFix
 from workers.facts import EdgeFacts, NodeFacts
@@ -45,6 +45,8 @@ class Settings:
     slots: int
     threads: int
     aarch64: Path | None = None
+    profile: str = ""
+    calibrates: bool = True
 
     @property
     def scratch(self) -> Path:
@@ -53,7 +55,7 @@ class Settings:
 
 
 def settings(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Read ``--queues`` and ``--slots`` and the variables of a worker.
+    """Read ``--queues``, ``--slots`` and ``--profile`` and the variables of a worker.
 
     Raises:
         YoursToFix: if one is missing or makes no sense.
@@ -77,6 +79,8 @@ def settings(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         slots=slots,
         threads=max(1, host().cores // slots),
         aarch64=emulator.prepared(environment),
+        profile=_profile(options.profile or environment.get("HUB_PROFILE") or ""),
+        calibrates=environment.get("HUB_CALIBRATE", "1") != "0",
     )
 
 
@@ -84,7 +88,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers work", description="Take jobs from the hub's queues.")
     parser.add_argument("--queues", help="which queues to serve, for example: cpu,edge")
     parser.add_argument("--slots", help="how many jobs at once; by default what memory and cores allow")
+    parser.add_argument(
+        "--profile", metavar="KEY", help="which device profile this host is, for example: c6i-xlarge-1t; see 'devices'"
+    )
     return parser
+
+
+def _profile(key: str) -> str:
+    """The key of the profile on file that this host declares to be, or nothing.
+
+    Raises:
+        YoursToFix: if there is no such profile, or it is plainly another processor.
+    """
+    if not key:
+        return ""
+    declared = profile(key)
+    if declared.arch and declared.arch != host().arch:
+        raise YoursToFix(
+            f"Expected the profile of a host with {host().arch}, found {key!r}, which is {declared.arch}.",
+            hint="Leave HUB_PROFILE out where no profile is this host: it then times itself.",
+            code="worker.bad-setting",
+        )
+    return declared.key
 
 
 def _number(text: str | None, name: str) -> int | None:
@@ -142,6 +167,7 @@ def facts(node: str, chosen: Settings) -> NodeFacts:
         gpu=gpu(),
         abilities=_abilities(),
         versions=versions(),
+        profile=chosen.profile,
         sandbox=level(),
         edge=_edge(chosen) if "edge" in chosen.queues else None,
     )

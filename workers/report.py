@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 
 from workers.errors import Frozen
+from workers.facts import Fit
 
 VerdictWord = Literal["faster", "smaller-only", "slower", "no-gain"]
 BatchWord = Literal["faster", "slower", "not-faster"]
@@ -101,9 +102,15 @@ class StepReport(Frozen):
 
 
 class Environment(Frozen):
-    """Where the figures were measured. ``noise`` is the A/A ratio of the baseline against itself, per batch."""
+    """Where the figures were measured. ``noise`` is the A/A ratio of the baseline against itself, per batch.
+
+    ``profile`` is the device profile on file that the node declared to be; ``fit`` what it took for standard networks.
+    """
 
     device: str
+    profile: str = ""
+    fit: Fit | None = None
+    arch: str = ""
     cpu: str
     isa: tuple[str, ...]
     cores: int

@@ -8,13 +8,22 @@ afresh, reloads the files, must find the same numbers, and only then opens the t
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from workers import datasets, evaluation, formats
+from workers import calibration, datasets, evaluation, formats
 from workers.contract import Contract
 from workers.device import profile
 from workers.elsewhere import answer, emulate
-from workers.events import BaselineMeasured, DatasetInspected, Event, ModelInspected, StepFinished, StepStarted
+from workers.events import (
+    BaselineMeasured,
+    Calibrated,
+    DatasetInspected,
+    Event,
+    ModelInspected,
+    StepFinished,
+    StepStarted,
+)
 from workers.facts import Role
 from workers.judge import evaluate, judge
 from workers.model import LoadedModel
@@ -146,6 +155,12 @@ def _checkpoint(shop: Shop, path: Path, data: Data, contract: Contract, outputs:
     )
 
 
+def calibrate(shop: Shop) -> None:
+    """Time the standard networks, alone on the host."""
+    with shop.alone():
+        shop.emit(Calibrated(fit=calibration.calibrate(on=datetime.now(UTC).date(), check=shop.check)))
+
+
 KINDS: dict[str, Callable[[Shop], None]] = {
     "inspect": inspect,
     "try": try_samples,
@@ -154,4 +169,5 @@ KINDS: dict[str, Callable[[Shop], None]] = {
     "evaluate": evaluate,
     "emulate": emulate,
     "answer": answer,
+    "calibrate": calibrate,
 }

@@ -27,6 +27,7 @@ from workers.errors import EngineError, Problem
 from workers.events import STREAM, Beat, Finished, Message, Started, stop_job_key, stop_run_key
 from workers.foreman import Foreman, StopReason
 from workers.outbox import Outbox, RunVoice
+from workers.own_times import OwnTimes
 from workers.recipe import first_fault
 from workers.sandbox import Nursery, describe
 from workers.store import FolderStore, StepCache
@@ -118,7 +119,16 @@ class Worker:
             threads=chosen.threads,
             cores=self.facts.cores,
             aarch64=chosen.aarch64,
+            profile=chosen.profile,
         )
+
+    def learn_own_times(self) -> None:
+        """Find out, beside the work, what this host takes for standard networks; told from the next beat on."""
+        own = OwnTimes(self.nursery, self.foreman.alone, keep=self.settings.cache.parent, folder=self._folder)
+        fit = own.fit(should_stop=self._leaving.is_set)
+        if fit is not None:
+            self.foreman.fit = fit
+            self.facts = self.facts.model_copy(update={"fit": fit})
 
     def _add(self, messages: Sequence[Message]) -> None:
         pipe = self._stream.pipeline(transaction=False)
@@ -226,6 +236,8 @@ def serve(worker: Worker) -> int:
         quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True,
     )  # fmt: skip
     worker.outbox.start()
+    if chosen.calibrates:
+        threading.Thread(target=worker.learn_own_times, name="own-times", daemon=True).start()
     log.info(
         "%s serves %s with %d slots of %d threads", worker.name, ", ".join(chosen.queues), chosen.slots, chosen.threads
     )

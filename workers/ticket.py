@@ -11,6 +11,7 @@ from workers.contract import Contract
 from workers.emulation.emulator import Emulator
 from workers.emulation.predictor import Anchor
 from workers.errors import Frozen
+from workers.facts import Fit
 from workers.recipe import Recipe
 
 GIB = 1 << 30
@@ -75,10 +76,11 @@ class Order(Frozen):
     kinds: ``inspect`` reads facts; ``try`` runs ten samples; ``compress`` applies the steps;
     ``judge`` reloads what ``compress`` made, in a fresh process, and measures it;
     ``evaluate`` measures the task metrics of one model on test data; ``emulate`` runs one network under a device's
-    threads and memory; ``answer`` runs the result under another processor's instructions.
+    threads and memory; ``answer`` runs the result under another processor's instructions;
+    ``calibrate`` times standard networks. ``profile`` and ``fit`` are what the node says of itself, for the report.
     """
 
-    kind: Literal["inspect", "try", "compress", "judge", "evaluate", "emulate", "answer"]
+    kind: Literal["inspect", "try", "compress", "judge", "evaluate", "emulate", "answer", "calibrate"]
     model: str | None = None
     data: str | None = None
     options: DataOptions = DataOptions()
@@ -92,3 +94,5 @@ class Order(Frozen):
     quick: bool = False
     anchors: tuple[Anchor, ...] = ()
     emulator: Emulator | None = None
+    profile: str = ""
+    fit: Fit | None = None

@@ -40,6 +40,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="the address it listens on; 0.0.0.0 for all (127.0.0.1)")
     parser.add_argument("--data", type=Path, help="the folder of everything the site writes (HUB_DATA or ./var)")
     parser.add_argument("--no-worker", action="store_true", help="leave the worker out: others do the jobs")
+    parser.add_argument("--profile", metavar="KEY", help="which device profile this host is; see 'workers devices'")
     parser.add_argument("--no-demo", action="store_true", help="do not fill the sample team at the first start")
     return parser.parse_args(argv)
 
@@ -53,6 +54,8 @@ def main(argv: list[str]) -> int:
     options = arguments(argv)
     if options.data:
         os.environ["HUB_DATA"] = str(options.data.expanduser().resolve())
+    if options.profile:
+        os.environ["HUB_PROFILE"] = options.profile
     try:
         Site(options).run()
     except (CannotStart, NoValkey, env.BadVariable) as problem:

@@ -66,6 +66,7 @@ class Site:
             "REDIS_URL": django_settings.REDIS_URL,
             "HUB_STORE": str(django_settings.STORE),
             "HUB_DATA": os.environ["HUB_DATA"],
+            "HUB_CALIBRATE": "0",
             **more,
         }
         process = subprocess.Popen(

@@ -41,7 +41,7 @@ class Hub:
 
     def start(self, *command: str, name: str = "host", **more: str) -> "subprocess.Popen[bytes]":
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": self.url, "HUB_NODE": name}
-        environment |= {"HUB_STORE": str(self.folder / "store"), "HUB_SLOTS": "1"} | more
+        environment |= {"HUB_STORE": str(self.folder / "store"), "HUB_SLOTS": "1", "HUB_CALIBRATE": "0"} | more
         log = (self.folder / f"{len(self.workers)}.log").open("wb")
         process = subprocess.Popen([sys.executable, *command], env=environment, cwd=ROOT, stdout=log, stderr=log)
         self.workers.append(process)

@@ -2,13 +2,14 @@
 
 from workers.emulation.asking import ask_about, read_ask
 from workers.emulation.layers import Layer
-from workers.emulation.predictor import Anchor, Ask, HostTime, Prediction, predict, predicted_ratio
+from workers.emulation.predictor import Anchor, Ask, Foretold, HostTime, Prediction, predict, predicted_ratio
 from workers.report import Band
 
 __all__ = [
     "Anchor",
     "Ask",
     "Band",
+    "Foretold",
     "HostTime",
     "Layer",
     "Prediction",

@@ -75,8 +75,8 @@ class Work:
 
 
 @cache
-def op_costs(processor: Literal["cpu", "gpu"]) -> OpCosts:
-    """The shared table of a kind of processor."""
+def op_costs(processor: Literal["cpu", "gpu", "onnxruntime"]) -> OpCosts:
+    """The shared table of a kind of processor; that of a processor under ONNX Runtime, where a host timed itself."""
     return OpCosts.model_validate(tomllib.loads(TABLE.read_text())[processor])
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from workers import device
 from workers.device import DeviceProfile, Fit
-from workers.emulation.layers import KINDS, Kind, Layer, Work, op_costs, work_by_kind
+from workers.emulation.layers import KINDS, Kind, Layer, OpCosts, Work, op_costs, work_by_kind
 from workers.errors import Frozen
 from workers.report import Band, Ratio
 
@@ -23,6 +23,7 @@ UNSEEN_KIND = 2.0
 OTHER_RUNTIME = 1.5
 HOST_EXPONENT, HOST_EXPONENT_THREADS = 0.4, 0.3  # one thread; more: on published tables its residuals carry less over
 LEAST_PAIRS = 3
+OTHER_TABLE = math.log(2)
 UPLOAD = "Measure it there, or upload a latency file."
 
 Precision = Literal["float32", "int8"]
@@ -74,6 +75,14 @@ class Prediction(Frozen):
         return f"{band.value:.3g} ms ({band.low:.3g} to {band.high:.3g}), predicted, class {band.grade}"
 
 
+class Foretold(Frozen):
+    """A ratio of predicted times, how firm it is, and what its band comes from."""
+
+    ratio: Ratio
+    grade: Literal["C", "D"]
+    notes: tuple[str, ...]
+
+
 class _Spread(Frozen):
     """How far a measurement may lie below and above a prediction, in natural logarithms (low <= 0 <= high)."""
 
@@ -85,6 +94,10 @@ class _Spread(Frozen):
 
     def times(self, factor: float) -> "_Spread":
         return _Spread(low=self.low * factor, high=self.high * factor)
+
+    def turned(self) -> "_Spread":
+        """That of one over the time."""
+        return _Spread(low=-self.high, high=-self.low)
 
     def beside(self, other: "_Spread") -> "_Spread":
         """Both uncertainties at once, independent of each other."""
@@ -132,18 +145,35 @@ def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
     )
 
 
-def predicted_ratio(layers: Sequence[Layer], here: DeviceProfile, there: DeviceProfile) -> Ratio | None:
-    """Predicted float time ``there`` ÷ predicted float time ``here`` with the band of both; None without two fits."""
+def predicted_ratio(
+    layers: Sequence[Layer], here: DeviceProfile, there: DeviceProfile, *, runtime: str = ""
+) -> Foretold | None:
+    """Predicted float time ``there`` ÷ predicted float time ``here``, with the band of both; None without two fits.
+
+    Both sides take the costs of layers under which ``here`` was fitted, so that they compare machines and not
+    runtimes. Where the two fits come from different runtimes the band is at least a factor of two each way: as far
+    as published tables of one chip lie apart.
+
+    Args:
+        runtime: the one that the time carried over was measured under; the profile's own where it is not given.
+    """
     if here.fit is None or there.fit is None:
         return None
-    ask = Ask(layers=tuple(layers))
-    first, second = predict(ask, here).latency_ms, predict(ask, there).latency_ms
-    if first is None or second is None:
+    costs = costs_of(here.fit)
+    first, second = (sum(_times(layers, fit, costs).values()) for fit in (here.fit, there.fit))
+    if not (0 < first < math.inf and 0 < second < math.inf):
         return None
-    value = second.value / first.value
-    below = math.hypot(math.log(second.value / second.low), math.log(first.high / first.value))
-    above = math.hypot(math.log(second.high / second.value), math.log(first.value / first.low))
-    return Ratio(value=value, low=value * math.exp(-below), high=value * math.exp(above))
+    ask = Ask(layers=tuple(layers), runtime=runtime)
+    (near, _), (far, said) = _widened(ask, here, here.fit), _widened(ask, there, there.fit)
+    spread = spread_of(there.fit).times(far).beside(spread_of(here.fit).times(near).turned())
+    if here.fit.runtime != there.fit.runtime:
+        spread = _Spread(low=min(spread.low, -OTHER_TABLE), high=max(spread.high, OTHER_TABLE))
+        said = [*said, f"band ×2 at least: {here.title} was timed under {here.fit.runtime}"]
+    value = second / first
+    return Foretold(
+        ratio=Ratio(value=value, low=value * math.exp(spread.low), high=value * math.exp(spread.high)),
+        grade=max(here.fit.grade, there.fit.grade), notes=(f"calibrated on {there.fit.runtime}", *said),
+    )  # fmt: skip
 
 
 def speedup(before: Ask, after: Ask, profile: DeviceProfile) -> Band | None:
@@ -176,7 +206,16 @@ def float_ms(layers: Sequence[Layer], fit: Fit) -> float:
 
 def times_by_kind(layers: Sequence[Layer], fit: Fit) -> dict[Kind, float]:
     """Milliseconds that each kind of layer takes."""
-    parts = work_by_kind(layers, op_costs(fit.processor))
+    return _times(layers, fit, costs_of(fit))
+
+
+def costs_of(fit: Fit) -> OpCosts:
+    """The costs under which a fit was made."""
+    return op_costs("onnxruntime" if fit.runtime == "onnxruntime" else fit.processor)
+
+
+def _times(layers: Sequence[Layer], fit: Fit, costs: OpCosts) -> dict[Kind, float]:
+    parts = work_by_kind(layers, costs)
     return {kind: 1e3 * _seconds(part, fit) for kind, part in parts.items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from workers.device import DeviceProfile
 from workers.errors import Frozen
-from workers.estimate import NotKnown
+from workers.estimate import Grade, NotKnown
 from workers.report import Ratio
 from workers.serving.machine import Machine
 from workers.serving.service import Factor, ServiceTime
@@ -14,6 +14,14 @@ from workers.serving.service import Factor, ServiceTime
 INT8_ON_CPUS = Ratio(low=0.56, value=1.09, high=1.53)
 INT8_ON_NPUS = Ratio(low=1.23, value=2.64, high=5.24)
 PUBLISHED = "published float to int8 pairs on one device: 10th, 50th and 90th percentile of {n}"
+
+
+class Carriage(Frozen):
+    """A predicted ratio of times, there ÷ here, with its band, how firm it is, and what is to be said of it."""
+
+    ratio: Ratio
+    grade: Grade = Grade.TABLE
+    said: str = ""
 
 
 class Network(Frozen):
@@ -24,7 +32,8 @@ class Network(Frozen):
 
 
 def carried(
-    networks: Sequence[Network], *, here: DeviceProfile, there: DeviceProfile, workers: int, ratio: Ratio | None = None
+    networks: Sequence[Network], *, here: DeviceProfile, there: DeviceProfile, workers: int,
+    by: Carriage | None = None,
 ) -> tuple[ServiceTime, ...]:
     """Service times on another profile, the baseline (in floating point) first.
 
@@ -33,7 +42,7 @@ def carried(
     by the published distribution of int8 speed-ups, which goes both ways.
 
     Args:
-        ratio: predicted time there ÷ predicted time here, with its band; None where a profile has no fit.
+        by: the predicted ratio of times; None where a profile has no fit.
         workers: requests at a time on a machine there.
 
     Raises:
@@ -41,23 +50,24 @@ def carried(
     """
     if here.key == there.key:
         return tuple(each.service for each in networks)
-    if ratio is None:
+    if by is None:
         raise NotKnown(f"Nothing is measured on {there.title} and no prediction fits it. Measure it there or upload a "
                        f"latency file.")  # fmt: skip
-    source = f"predicted on {there.key}"
-    baseline = networks[0].service.predicted_on(there.key, ratio, source=source, workers=workers)
+    source = f"predicted for {there.title}, {by.ratio.value:.3g} times as long" + (f" ({by.said})" if by.said else "")
     same = here.arch == there.arch and here.has_int8_dot_product == there.has_int8_dot_product
-    return tuple(
-        _from_the_distribution(each.service, baseline, there)
-        if each.is_int8 and not same
-        else each.service.predicted_on(there.key, ratio, source=source, workers=workers)
+    moved = [
+        each.service.predicted_on(there.key, by.ratio, source=source, workers=workers, grade=by.grade)
         for each in networks
+    ]
+    return tuple(
+        _from_the_distribution(each.service, moved[0], there) if each.is_int8 and not same else there_too
+        for each, there_too in zip(networks, moved, strict=True)
     )
 
 
 def on_machine(
     networks: Sequence[Network], *, here: DeviceProfile, machine: Machine, there: DeviceProfile | None = None,
-    ratio: Ratio | None = None,
+    by: Carriage | None = None,
 ) -> tuple[ServiceTime, ...]:  # fmt: skip
     """Service times on a machine type, the baseline first.
 
@@ -66,7 +76,7 @@ def on_machine(
 
     Args:
         here: the profile the measuring node declares.
-        there: the machine's profile, for a prediction, with its ``ratio``.
+        there: the machine's profile, for a prediction ``by`` a ratio of times.
 
     Raises:
         NotKnown: if there is neither a measurement nor a prediction.
@@ -78,10 +88,10 @@ def on_machine(
         same = Ratio(value=1, low=1, high=1)
         workers, device = machine.workers, machine.name
         return tuple(each.service.predicted_on(device, same, source=note, workers=workers) for each in networks)
-    if there is None or ratio is None:
+    if there is None or by is None:
         raise NotKnown(f"Nothing is measured on {machine.name} and no prediction fits it. Measure it there or upload "
                        f"a latency file.")  # fmt: skip
-    return carried(networks, here=here, there=there, workers=machine.workers, ratio=ratio)
+    return carried(networks, here=here, there=there, workers=machine.workers, by=by)
 
 
 def _from_the_distribution(measured: ServiceTime, baseline: ServiceTime, there: DeviceProfile) -> ServiceTime:

@@ -159,9 +159,9 @@ class Question(Given):
             return packaged
         if known is None and None in (*given, asked.embodied_kg_per_instance_month_low_central_high):
             raise YoursToFix(
-                f"Expected an instance of the tables or a machine in figures, found {asked.name!r} of {asked.provider}.",
-                hint="Give vcpu, memory_gb, watts_per_vcpu_idle_full, host and "
-                "embodied_kg_per_instance_month_low_central_high.",
+                f"Expected an instance of the tables or a machine in figures, "
+                f"found {asked.name!r} of {asked.provider}.",
+                hint="Give vcpu, memory_gb, watts_per_vcpu_idle_full, host and its embodied carbon.",
                 code="estimate.instance",
             )  # fmt: skip
         cpu = self._cpu(packaged.cpus[known.cpu] if known else None)

@@ -86,7 +86,9 @@ class ServiceTime(Frozen):
         speedup = report.delta.speedup.get("1")
         return before, cls.measured(report.result, device=device, source=source, as_of=as_of, speedup=speedup)
 
-    def predicted_on(self, device: str, ratio: Ratio, *, source: str, workers: int, own: Factor = EXACT) -> Self:
+    def predicted_on(
+        self, device: str, ratio: Ratio, *, source: str, workers: int, own: Factor = EXACT, grade: Grade = Grade.TABLE
+    ) -> Self:
         """The same network on another machine, from a predicted ratio of times.
 
         Args:
@@ -96,7 +98,7 @@ class ServiceTime(Frozen):
         return self.model_copy(
             update={
                 "mean_s": self.mean_s * ratio.value, "p95_s": self.p95_s * ratio.value, "workers": workers,
-                "device": device, "grade": Grade.TABLE, "source": f"{self.source}; {source}",
+                "device": device, "grade": max(grade, self.grade), "source": f"{self.source}; {source}",
                 "shared": Factor(low=ratio.low / ratio.value, high=ratio.high / ratio.value),
                 "own": Factor(low=self.own.low * own.low, high=self.own.high * own.high),
             }

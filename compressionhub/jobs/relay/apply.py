@@ -262,6 +262,7 @@ HANDLERS: dict[type, Callable[[Change], None]] = {
     events.Evaluated: _nothing_more,
     events.Emulated: _nothing_more,
     events.Compared: _nothing_more,
+    events.Calibrated: _nothing_more,
     events.FileHashed: _file_hashed,
     events.ArtifactStored: _artifact_stored,
     events.Finished: _finished,

@@ -187,7 +187,7 @@ def test_the_ratio_of_two_devices_has_the_bands_of_both():
     here = a_profile(a_fit())
     there = a_profile(a_fit(effective_macs_per_s=10e9, effective_bytes_per_s=4e9, effective_layer_s=60e-6))
 
-    ratio = predicted_ratio(network(), here, there)
+    ratio = predicted_ratio(network(), here, there).ratio
 
     assert ratio.value == pytest.approx(2)
     assert math.log(ratio.high / 2) == pytest.approx(math.hypot(math.log(1.15), math.log(1 / 0.85)))
@@ -199,3 +199,19 @@ def test_a_quantile_of_few_values_does_not_lie_inside_them():
 
     assert (quantile(dozen, 0.05), quantile(dozen, 0.5), quantile(dozen, 0.95)) == (0.0, 5.5, 11.0)
     assert quantile([3.0], 0.05) == 3.0
+
+
+def test_a_ratio_of_fits_from_two_runtimes_is_at_least_a_factor_of_two_wide():
+    here = a_profile(a_fit(runtime="onnxruntime"))
+    there = a_profile(a_fit(effective_macs_per_s=10e9))
+
+    found = predicted_ratio(network(), here, there)
+
+    assert found.ratio.high / found.ratio.value >= 2 and found.ratio.value / found.ratio.low >= 2
+    assert any("×2" in said for said in found.notes)
+
+
+def test_a_ratio_is_as_firm_as_the_weaker_of_its_fits():
+    found = predicted_ratio(network(), a_profile(a_fit(grade="D")), a_profile(a_fit()))
+
+    assert found.grade == "D"

@@ -5,7 +5,7 @@ import pytest
 from workers.device import DeviceProfile
 from workers.estimate import Grade, NotKnown
 from workers.report import Ratio
-from workers.serving.carry import Network, carried, on_machine
+from workers.serving.carry import Carriage, Network, carried, on_machine
 from workers.serving.figures import figures
 from workers.serving.machine import Machine, machine
 from workers.serving.tables import tables
@@ -16,7 +16,7 @@ OTHER_VNNI = DeviceProfile(key="c7i", title="c7i", arch="x86_64", isa=("avx2", "
 AVX2 = DeviceProfile(key="c6a", title="c6a", arch="x86_64", isa=("avx2",))
 NPU = DeviceProfile(key="s24", title="S24", kind="phone-npu", arch="aarch64", isa=("asimddp",))
 PAIR = (Network(service=FP32), Network(service=INT8, is_int8=True))
-SLOWER = Ratio(value=1.5, low=1.2, high=2.0)
+SLOWER = Carriage(ratio=Ratio(value=1.5, low=1.2, high=2.0))
 
 
 def test_on_the_same_profile_they_are_as_measured():
@@ -29,7 +29,7 @@ def test_elsewhere_without_a_prediction_there_is_no_figure_but_a_way_out():
 
 
 def test_with_the_same_instructions_both_are_scaled_alike():
-    before, after = carried(PAIR, here=VNNI, there=OTHER_VNNI, workers=8, ratio=SLOWER)
+    before, after = carried(PAIR, here=VNNI, there=OTHER_VNNI, workers=8, by=SLOWER)
 
     assert (before.mean_s, after.mean_s) == pytest.approx((0.06, 0.024))
     assert before.grade is after.grade is Grade.TABLE
@@ -38,7 +38,7 @@ def test_with_the_same_instructions_both_are_scaled_alike():
 
 
 def test_int8_on_a_cpu_without_its_instructions_may_be_slower_than_float():
-    before, after = carried(PAIR, here=VNNI, there=AVX2, workers=4, ratio=SLOWER)
+    before, after = carried(PAIR, here=VNNI, there=AVX2, workers=4, by=SLOWER)
 
     assert after.mean_s == pytest.approx(before.mean_s / 1.09)
     assert after.mean_s * after.own.high == pytest.approx(before.mean_s / 0.56)
@@ -73,7 +73,7 @@ def test_another_processor_takes_a_prediction_or_nothing():
     with pytest.raises(NotKnown, match="Nothing is measured on c7g"):
         on_machine(PAIR, here=here, machine=target)
     there = DeviceProfile(key="c7g-xlarge-1t", title="c7g.xlarge", arch="aarch64")
-    assert on_machine(PAIR, here=here, machine=target, there=there, ratio=SLOWER)[0].mean_s == pytest.approx(0.06)
+    assert on_machine(PAIR, here=here, machine=target, there=there, by=SLOWER)[0].mean_s == pytest.approx(0.06)
 
 
 def test_a_machine_without_a_profile_is_never_taken_for_another_without():
@@ -82,7 +82,7 @@ def test_a_machine_without_a_profile_is_never_taken_for_another_without():
 
 
 def test_int8_on_an_npu_takes_the_npus_distribution():
-    before, after = carried(PAIR, here=VNNI, there=NPU, workers=1, ratio=SLOWER)
+    before, after = carried(PAIR, here=VNNI, there=NPU, workers=1, by=SLOWER)
 
     assert after.mean_s == pytest.approx(before.mean_s / 2.64)
     assert "1559" in after.source

@@ -10,8 +10,8 @@ PAGE = env.ROOT / "docs" / "settings.md"
 HEAD = """# Settings
 
 Every environment variable the product reads, made from `compressionhub/env.py` by `python3 manage.py settings_page`.
-A worker reads `REDIS_URL`, `HUB_STORE`, `HUB_CACHE`, `HUB_STEP_CACHE_BYTES`, `HUB_SLOTS`, `HUB_QUEUES`, `HUB_NODE`
-and `HUB_AARCH64`; it should not be given the others.
+A worker reads `REDIS_URL`, `HUB_STORE`, `HUB_CACHE`, `HUB_STEP_CACHE_BYTES`, `HUB_SLOTS`, `HUB_QUEUES`, `HUB_NODE`,
+`HUB_PROFILE`, `HUB_CALIBRATE` and `HUB_AARCH64`; it should not be given the others.
 
 | variable | holds | without it | meaning |
 |---|---|---|---|
