@@ -186,13 +186,16 @@ def _place(work: Workload) -> str:
     return f"{work.provider}/{work.region}/{work.instance}"
 
 
-def starting(*, slug: str, author: str, monthly: float | None = None) -> Assumptions:
-    """A preset as somebody's assumptions, on the first place of the list.
+def starting(
+    *, slug: str, author: str, monthly: float | None = None, like: Assumptions | None = None
+) -> Assumptions:
+    """A preset as somebody's assumptions, in the place of another workload or on the first place of the list.
 
     Raises:
         KeyError: if there is no such preset.
     """
-    provider, region, instance = FIRST_PLACE.split("/", 2)
+    place = _place(like.workload) if like is not None and like.workload.instance else FIRST_PLACE
+    provider, region, instance = place.split("/", 2)
     made = (
         PRESETS[slug]
         .workload(author=author)

@@ -27,7 +27,11 @@ def new(request: HubRequest) -> HttpResponse:
     slug = request.POST.get("preset", "")
     if slug not in PRESETS:
         raise Invalid("That starting point does not exist.", hint="Choose one of the list.")
-    assumed = starting(slug=slug, author=str(request.user), monthly=_volume(request.POST.get("monthly", "")))
+    usual = Workload.objects.filter(team=request.team).first()
+    assumed = starting(
+        slug=slug, author=str(request.user), monthly=_volume(request.POST.get("monthly", "")),
+        like=usual.assumed if usual else None,
+    )  # fmt: skip
     named = assumed.workload.model_copy(update={"name": _free_name(request, assumed.workload.name)})
     made = actions.create(team=request.team, by=request.user, assumed=assumed.model_copy(update={"workload": named}))
     return redirect("zoo:savings-of", made.pk)

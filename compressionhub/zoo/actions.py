@@ -124,6 +124,7 @@ def _record(job: Job) -> Record:
         files=files,
         origin=_origin(job),
         warnings=report.notes,
+        work=version.facts.work if version.facts else (),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from compressionhub.jobs.gate import Gate, GateResult, drop_points, headline
 from workers.contract import Contract
 from workers.errors import Frozen
+from workers.facts import KindOfWork
 from workers.report import MetricDelta, Ratio, Report
 
 
@@ -40,6 +41,8 @@ class Origin(Frozen):
 
 
 class Record(Frozen):
+    """Everything an entry shows. ``work``: the baseline's layers, from which times elsewhere are predicted."""
+
     report: Report
     recipe: dict[str, Any]
     recipe_yaml: str
@@ -50,6 +53,7 @@ class Record(Frozen):
     files: tuple[FileRecord, ...]
     origin: Origin
     warnings: tuple[str, ...] = ()
+    work: tuple[KindOfWork, ...] = ()
 
     @property
     def headline(self) -> str:

@@ -7,21 +7,28 @@ from datetime import date, datetime
 
 from compressionhub.estimates.assumptions import Assumptions, claimed
 from compressionhub.zoo.record import Record
+from workers import device
 from workers.device import DeviceProfile
-from workers.estimate import NotKnown
-from workers.serving.carry import Network, on_machine
+from workers.emulation import Layer, predicted_ratio
+from workers.estimate import Grade, NotKnown
+from workers.report import Environment
+from workers.serving.carry import Carriage, Network, on_machine
 from workers.serving.machine import Machine
 from workers.serving.service import ServiceTime
 from workers.technique import Family
 
+RUNTIME = "onnxruntime"
+NO_INT8 = frozenset({"fp16"})  # quantized, but computed in floating point
+
 
 @dataclass(frozen=True)
 class Timed:
-    """Baseline and variant on the device that measured them."""
+    """Baseline and variant on the device that measured them, and the work of the baseline's layers."""
 
     here: DeviceProfile
     before: Network
     after: Network
+    layers: tuple[Layer, ...] = ()
 
     def on(self, there: Machine, assumed: Assumptions) -> tuple[ServiceTime, ...]:
         """Both on a machine: measured there, carried there, or claimed to be the same.
@@ -29,23 +36,44 @@ class Timed:
         Raises:
             NotKnown: if nothing leads from the measurement to the machine.
         """
+        target = device.profiles().get(there.profile or there.processor_profile)
+        pair = (self.before, self.after)
         try:
-            return on_machine((self.before, self.after), here=self.here, machine=there)
+            return on_machine(pair, here=self.here, machine=there, there=target, by=self._carriage(target))
         except NotKnown:
             if not assumed.same_machine:
                 raise
-        return claimed((self.before.service, self.after.service), machine=there.name, by=assumed.same_machine)
+        services = (self.before.service, self.after.service)
+        return claimed(services, machine=there.name, by=assumed.same_machine)
+
+    def _carriage(self, target: DeviceProfile | None) -> Carriage | None:
+        """The predicted ratio of times; the same for both, from the baseline's layers."""
+        if target is None or not self.layers:
+            return None
+        found = predicted_ratio(self.layers, self.here, target, runtime=RUNTIME)
+        if found is None:
+            return None
+        return Carriage(ratio=found.ratio, grade=Grade(found.grade), said="; ".join(found.notes))
 
 
 def timed(record: Record) -> Timed:
     """Read it from a record."""
-    report, environment = record.report, record.report.environment
-    before, after = ServiceTime.pair(
-        report, device=environment.device, source=f"job #{record.origin.job}", as_of=_day(environment.started_at)
+    report, here = record.report, measured_on(record.report.environment)
+    day = _day(report.environment.started_at)
+    before, after = ServiceTime.pair(report, device=here.key, source=f"job #{record.origin.job}", as_of=day)
+    is_int8 = any(each.family == Family.QUANTIZATION and each.technique not in NO_INT8 for each in record.steps)
+    layers = tuple(Layer.model_validate(each.model_dump()) for each in record.work)
+    return Timed(here, Network(service=before), Network(service=after, is_int8=is_int8), layers)
+
+
+def measured_on(environment: Environment) -> DeviceProfile:
+    """The profile that the node declared to be, else its own host with the fit of its own times."""
+    declared = device.profiles().get(environment.profile) if environment.profile else None
+    if declared is not None:
+        return declared.model_copy(update={"fit": declared.fit or environment.fit})
+    return DeviceProfile(
+        key=environment.device, title=environment.cpu, arch=environment.arch, isa=environment.isa, fit=environment.fit
     )
-    is_int8 = any(step.family == Family.QUANTIZATION for step in record.steps)
-    here = DeviceProfile(key=environment.device, title=environment.cpu, isa=environment.isa)
-    return Timed(here, Network(service=before), Network(service=after, is_int8=is_int8))
 
 
 def _day(started_at: str) -> date | None:

@@ -12,7 +12,7 @@ from compressionhub.accounts.models import Membership, Team, User
 from compressionhub.accounts.permissions import Role
 from compressionhub.library.models import Dataset, ModelVersion, State, TrainedModel
 from workers.contract import Contract, InputSpec, OutputSpec, Task
-from workers.facts import DatasetFacts, LayerFacts, ModelFacts, RoleFacts, TargetFacts, TensorFacts
+from workers.facts import DatasetFacts, KindOfWork, LayerFacts, ModelFacts, RoleFacts, TargetFacts, TensorFacts
 from workers.facts import Role as DataRole
 
 PASSWORD = "correct horse battery staple"
@@ -95,6 +95,7 @@ def model_facts() -> ModelFacts:
             LayerFacts(name="conv1", op="Conv", params=640, macs=36_864, output_shape=(64, 8, 8)),
             LayerFacts(name="fc", op="Gemm", params=346_360, macs=5_063_136, output_shape=(10,)),
         ),
+        work=(KindOfWork(kind="c3w", count=1, macs=36_864, weights=640, act_in=64, act_out=4096),),
         op_counts={"Conv": 1, "Gemm": 1, "Relu": 1},
         weight_bytes={"float32": 1_388_000},
     )

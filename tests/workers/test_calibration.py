@@ -12,7 +12,7 @@ from workers import calibration
 from workers.alone import Alone
 from workers.calibration import Timed
 from workers.device import host
-from workers.emulation.layers import op_costs
+from workers.emulation.layers import KINDS, op_costs
 from workers.emulation.predictor import float_ms, spread_of
 from workers.own_times import FILE, OwnTimes
 from workers.sandbox import Nursery
@@ -69,7 +69,7 @@ def test_times_that_follow_no_law_make_a_weak_fit_with_a_wide_band(layers):
 
 
 def test_the_standard_networks_cover_every_kind_of_layer(layers):
-    assert {layer.kind for each in layers.values() for layer in each} == {"c1", "c3w", "cx", "dw", "fc", "gemm", "other"}
+    assert {layer.kind for each in layers.values() for layer in each} == set(KINDS)
 
 
 def test_networks_of_this_host_that_it_never_saw_lie_within_the_band(own):
