@@ -8,6 +8,7 @@ import pytest
 from compressionhub.estimates import actions
 from compressionhub.estimates.assumptions import JobRates
 from compressionhub.estimates.forms import initial, starting
+from compressionhub.estimates.models import Workload
 from compressionhub.zoo import savings
 from compressionhub.zoo.models import Entry
 from workers.device import profiles
