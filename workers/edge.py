@@ -82,9 +82,7 @@ def _under(group: Cap, order: Order, limits: Limits, run_child: RunChild) -> Mem
 def _not_tried(there: DeviceProfile) -> str:
     if not there.memory_bytes:
         return f"The memory of {there.title} is not known."
-    return (
-        f"{there.title} runs {there.runtime}, not ONNX Runtime on a CPU: a run here says nothing of it."
-    )
+    return f"{there.title} runs {there.runtime}, not ONNX Runtime on a CPU: a run here says nothing of it."
 
 
 def _judged(heard: Heard, group: Cap, charged: Charged | None) -> MemoryTrial:

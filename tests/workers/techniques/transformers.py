@@ -35,6 +35,7 @@ TEXT = Contract(
 
 @cache
 def _encoder() -> bytes:
+    torch.manual_seed(0)
     network = randomize(Encoder())
     ids, mask = torch.ones(2, LENGTH, dtype=torch.long), torch.ones(2, LENGTH, dtype=torch.long)
     return exported(network, ids, mask).SerializeToString()
@@ -59,6 +60,7 @@ def _bert(layers: int) -> bytes:
             weight = mask.unsqueeze(-1).to(hidden.dtype)
             return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1e-9)
 
+    torch.manual_seed(0)
     ids = torch.ones(2, LENGTH, dtype=torch.long)
     file = io.BytesIO()
     with warnings.catch_warnings():
@@ -79,12 +81,18 @@ def encoder() -> LoadedModel:
     return LoadedModel(proto=onnx.load_from_string(_encoder()), contract=TEXT)
 
 
+def vision() -> ViT:
+    """The vision transformer of :func:`vit`, in torch, always the same."""
+    torch.manual_seed(0)
+    return randomize(ViT()).eval()
+
+
 def vit() -> LoadedModel:
     """(N, 3, 16, 16) → 10 classes, two blocks of two heads, the norms before their layers."""
     contract = Contract(
         task=Task.CLASSIFICATION, inputs=(InputSpec(name="in0", shape=(3, 16, 16)),), outputs=(OutputSpec(name="out"),)
     )
-    return LoadedModel(proto=exported(randomize(ViT()), torch.zeros(2, 3, 16, 16)), contract=contract)
+    return LoadedModel(proto=exported(vision(), torch.zeros(2, 3, 16, 16)), contract=contract)
 
 
 def decoder() -> LoadedModel:
@@ -92,6 +100,7 @@ def decoder() -> LoadedModel:
     contract = Contract(
         task=Task.OTHER, inputs=(InputSpec(name="in0", dtype="int64", shape=(6,)),), outputs=(OutputSpec(name="out"),)
     )
+    torch.manual_seed(0)
     ids = torch.ones(2, 6, dtype=torch.long)
     return LoadedModel(proto=exported(randomize(LanguageModel()), ids), contract=contract)
 
