@@ -210,6 +210,21 @@ NODE = Variable(
     "What a worker is called on the Fleet page; needed where two share a host.",
 )
 
+HUB_URL = Variable(
+    "HUB_URL",
+    _text,
+    lambda: "",
+    "the folder `HUB_STORE`",
+    "The hub's address, for a worker that shares no folder with it: files then come and go over HTTP.",
+)
+WORKER_TOKEN = Variable(
+    "HUB_WORKER_TOKEN",
+    _text,
+    lambda: "",
+    "none",
+    "Goes with `HUB_URL`; `python3 manage.py worker_token NAME` on the hub prints both, and the address of the broker.",
+)
+
 VARIABLES: tuple[Variable[object], ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Variable)
 )

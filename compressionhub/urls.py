@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from compressionhub.api import api
+from compressionhub.jobs import blobs
 from compressionhub.site import views
 
 urlpatterns = [
@@ -13,6 +14,7 @@ urlpatterns = [
     path("", include("compressionhub.library.urls")),
     path("jobs/", include("compressionhub.jobs.urls")),
     path("workloads/", include("compressionhub.estimates.urls")),
+    path("internal/blobs/<path:key>", blobs.blob),
     path("fleet/", include("compressionhub.fleet.urls")),
     path("docs/", include("compressionhub.ui.urls")),
     path("api/v1/", api.urls),

@@ -34,7 +34,10 @@ NO_GROUP = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What a worker is told by its environment and its command line."""
+    """What a worker is told by its environment and its command line.
+
+    With ``hub_url`` files come from the hub and go to it; without, the worker shares the folder ``store``.
+    """
 
     redis_url: str
     store: Path
@@ -47,6 +50,8 @@ class Settings:
     aarch64: Path | None = None
     profile: str = ""
     calibrates: bool = True
+    hub_url: str = ""
+    token: str = ""
 
     @property
     def scratch(self) -> Path:
@@ -81,7 +86,20 @@ def settings(argv: Sequence[str], environment: Mapping[str, str]) -> Settings:
         aarch64=emulator.prepared(environment),
         profile=_profile(options.profile or environment.get("HUB_PROFILE") or ""),
         calibrates=environment.get("HUB_CALIBRATE", "1") != "0",
+        **_hub(environment),
     )
+
+
+def _hub(environment: Mapping[str, str]) -> dict[str, str]:
+    """The hub's address and this worker's token, where files do not come from a shared folder."""
+    address, token = environment.get("HUB_URL", ""), environment.get("HUB_WORKER_TOKEN", "")
+    if bool(address) != bool(token) or (address and not address.startswith(("http://", "https://"))):
+        raise YoursToFix(
+            "Expected both HUB_URL (http:// or https://) and HUB_WORKER_TOKEN, or neither.",
+            hint="On the hub, python3 manage.py worker_token NAME prints both; a worker beside the hub needs none.",
+            code="worker.bad-setting",
+        )
+    return {"hub_url": address, "token": token}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from workers.ticket import Blob
 A_KEY = re.compile(r"(?:sha256/[0-9a-f]{2}/[0-9a-f]{64}|incoming/[0-9a-f-]{36})")
 A_STEP_KEY = re.compile(r"[0-9a-f]{64}")
 READ_ONLY = 0o444
+PIECE_BYTES = 1 << 20
 USED = ".used"
 LEFTOVERS_SECONDS = 24 * 3600
 
@@ -79,8 +80,22 @@ class FolderStore:
         Args:
             name: the file's name for people; it plays no part in where the bytes lie.
         """
+        with path.open("rb") as file:
+            return self.put_pieces(iter(lambda: file.read(PIECE_BYTES), b""), name=name)
+
+    def put_pieces(self, pieces: Iterable[bytes], *, name: str, expected_key: str = "") -> Blob:
+        """Write what arrives piece by piece, and hash it on the way.
+
+        Args:
+            expected_key: where the sender says it belongs; "" where nobody says.
+
+        Raises:
+            BadKey: if it belongs elsewhere; then nothing is kept.
+        """
         with self._partial() as partial:
-            digest = _copy_and_hash(path, partial)
+            digest = _write_and_hash(pieces, partial)
+            if expected_key and content_key(digest) != expected_key:
+                raise BadKey(expected_key)
             return self._settle(partial, digest, name)
 
     def keep(self, path: Path, *, name: str) -> Blob:
@@ -146,12 +161,12 @@ def safe_name(name: str) -> str:
     return plain[-100:] or "file"
 
 
-def _copy_and_hash(source: Path, target: Path) -> str:
+def _write_and_hash(pieces: Iterable[bytes], target: Path) -> str:
     digest = hashlib.sha256()
-    with source.open("rb") as reading, target.open("xb") as writing:
-        while chunk := reading.read(1 << 20):
-            digest.update(chunk)
-            writing.write(chunk)
+    with target.open("xb") as writing:
+        for piece in pieces:
+            digest.update(piece)
+            writing.write(piece)
     return digest.hexdigest()
 
 

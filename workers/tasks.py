@@ -29,6 +29,7 @@ from workers.foreman import Foreman, StopReason
 from workers.outbox import Outbox, RunVoice
 from workers.own_times import OwnTimes
 from workers.recipe import first_fault
+from workers.remote_store import HubStore
 from workers.sandbox import Nursery, describe
 from workers.store import FolderStore, StepCache
 from workers.ticket import Ticket
@@ -111,7 +112,7 @@ class Worker:
         self.outbox = Outbox(self._add, self._beat)
         self.nursery = nursery or Nursery()
         self.foreman = Foreman(
-            store=FolderStore(chosen.store),
+            store=HubStore(chosen.hub_url, chosen.token) if chosen.hub_url else FolderStore(chosen.store),
             cache=StepCache(chosen.cache, limit_bytes=chosen.cache_bytes),
             nursery=self.nursery,
             alone=Alone(chosen.scratch),

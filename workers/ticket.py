@@ -69,6 +69,11 @@ class Ticket(Frozen):
     seed: int = 0
     limits: Limits = Limits()
 
+    @property
+    def inputs(self) -> tuple[Blob, ...]:
+        """Every stored file the work needs."""
+        return tuple(blob for blob in (self.model, self.data) if blob is not None)
+
 
 class Order(Frozen):
     """One piece of work for a child, with paths relative to its folder.

@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from django.db import models
+from django.utils import timezone
 
 from workers.facts import NodeFacts
 
@@ -59,6 +60,21 @@ class Node(models.Model):
     def holds(self, run: str) -> bool:
         """Whether one of the last two beats named the run; one beat may cross the run's first event on its way."""
         return any(held[2] == run for held in (*self.runs, *self.previous_runs))
+
+
+class WorkerToken(models.Model):
+    """The right of one worker, by its name, to fetch the inputs of its jobs and to hand in results. Kept as a hash."""
+
+    node = models.CharField(max_length=120, primary_key=True)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["node"]
+
+    def __str__(self) -> str:
+        return self.node
 
 
 class RelayState(models.Model):

@@ -1,4 +1,4 @@
-"""Hands the body of an upload's chunk to its view while it arrives.
+"""Hands the body of an upload's chunk, or of a worker's result, to its view while it arrives.
 
 Django's ASGI handler keeps a whole body aside before a view runs: every byte is written twice, and a
 chunk that is cut short is lost. Here the view runs first, checks who asks, and then pulls the body
@@ -21,7 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-PREFIX = "/uploads/"
+STREAMED = {"PATCH": "/uploads/", "PUT": "/internal/blobs/"}
 SCOPE_KEY = "hub.body"
 SILENCE_SECONDS = 60
 
@@ -94,7 +94,8 @@ class StreamUploads:
         self.app = app
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "PATCH" or not scope["path"].startswith(PREFIX):
+        prefix = STREAMED.get(scope.get("method", ""))
+        if scope["type"] != "http" or prefix is None or not scope["path"].startswith(prefix):
             return await self.app(scope, receive, send)
         body = ArrivingBody(receive)
         told = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.management import call_command
 from django.db import connection
 
 from compressionhub.accounts.models import Team, User
@@ -56,6 +58,14 @@ class Site:
 
     def worker(self, name: str = "host") -> subprocess.Popen[bytes]:
         return self._start("workers", "work", HUB_NODE=name, HUB_SLOTS="1")
+
+    def worker_elsewhere(self, address: str, name: str) -> subprocess.Popen[bytes]:
+        """A worker that shares nothing with the hub: what ``worker_token`` prints is all it knows."""
+        said = io.StringIO()
+        call_command("worker_token", name, "--hub", address, stdout=said)
+        told = dict(line.split("=", 1) for line in said.getvalue().splitlines())
+        folders = {"HUB_STORE": "", "HUB_DATA": "", "HUB_CACHE": str(self.folder / name / "steps")}
+        return self._start("workers", "work", HUB_SLOTS="1", **told, **folders)
 
     def _start(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
         log = self.folder / f"{len(self.logs)}-{command[-1]}.log"
