@@ -83,7 +83,7 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         steps=_step_reports(shop),
         environment=_environment(shop, noise=study.noise, started_at=started_at),
         notes=_notes(shop, data),
-        emulation=elsewhere(shop, facts, data),
+        emulation=elsewhere(shop, after_path, facts, data, model.contract),
     )
 
 

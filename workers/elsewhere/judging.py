@@ -5,7 +5,9 @@ Whether the network fits and whether it answers the same is tried afterwards, in
 
 from pathlib import Path
 
+from workers.contract import Contract
 from workers.device import host, profile
+from workers.elsewhere.accuracy import cross_check
 from workers.elsewhere.answers import INPUT, rows_for
 from workers.emulation.pair import predict_pair
 from workers.facts import ModelFacts, Role
@@ -17,10 +19,11 @@ from workers.workbench import Data
 NOT_TRIED = MemoryTrial(fits=None, cap_bytes=0, why="It was not tried.")
 
 
-def elsewhere(shop: Shop, facts: list[ModelFacts], data: Data) -> Emulation | None:
+def elsewhere(shop: Shop, result: Path, facts: list[ModelFacts], data: Data, contract: Contract) -> Emulation | None:
     """The first part of the answers about the order's device; nothing where that is this host.
 
     Args:
+        result: the artifact.
         facts: of baseline and result.
     """
     there = profile(shop.order.device)
@@ -35,6 +38,7 @@ def elsewhere(shop: Shop, facts: list[ModelFacts], data: Data) -> Emulation | No
         fits=Trials(baseline=NOT_TRIED, result=NOT_TRIED),
         answers=SameAnswers(same=None, why="They were not compared."),
         predicted=predict_pair(facts[0], facts[1], there, shop.order.anchors),
+        accuracy=cross_check(shop, there, result, facts[1], data, contract),
     )
 
 
