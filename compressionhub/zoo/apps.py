@@ -20,6 +20,7 @@ class ZooConfig(AppConfig):
 
         register(Place(label="Home", icon="home", url_name="zoo:home", order=10, phone=True))
         register(Place(label="Zoo", icon="books", url_name="zoo:list", order=50, count=_entries, phone=True))
+        register(Place(label="Compare", icon="scale", url_name="zoo:compare", order=55, phone=True))
         register(Place(label="Savings", icon="coin", url_name="zoo:savings", order=60, phone=True))
 
 

@@ -1,10 +1,22 @@
 """Chart options of the zoo, as JSON for the page. Colours and formatters are token names."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from compressionhub.ui.templatetags.figures import FAMILIES
 from compressionhub.zoo.models import Entry
+
+
+class Plotted(Protocol):
+    """What stands in a scatter of trade-offs."""
+
+    @property
+    def speedup(self) -> float: ...
+    @property
+    def drop_points(self) -> float: ...
+    @property
+    def family(self) -> str: ...
+
 
 MARKERS: dict[str, tuple[str, Any]] = {
     "quantization": ("circle", 9),
@@ -17,20 +29,31 @@ MARKERS: dict[str, tuple[str, Any]] = {
     "combined": ("path://M2.5 .7 h5 L10 5 L7.5 9.3 h-5 L0 5Z", 10),
 }
 NAMED_AT_MOST = 12
+FRONT: dict[str, Any] = {
+    "type": "line",
+    "step": "end",
+    "symbol": "none",
+    "silent": True,
+    "lineStyle": {"type": [4, 3], "color": "$ink-3", "width": 1},
+}
 
 
 def trade_offs(entries: Sequence[Entry], front: Sequence[Entry]) -> dict[str, Any]:
     """Points change against speed-up: one series per family, the best trade-offs joined by a dashed line."""
     named = {entry.pk for entry in (entries if len(entries) <= NAMED_AT_MOST else front)}
+    return {**frame(entries), "series": [*_points(entries, named), *_front(front), slower(entries)]}
+
+
+def frame(entries: Sequence[Plotted]) -> dict[str, Any]:
+    """Axes wide enough for all, without a point."""
     lowest, highest, step = _points_axis(entries)
     fastest = max([entry.speedup for entry in entries], default=1.0)
-    left = 0.5 if all(entry.speedup >= 0.5 for entry in entries) else 0.0
     return {
         "grid": {"left": 52, "right": 28, "top": 18, "bottom": 46},
         "tooltip": {"trigger": "item", "formatter": "$fmt:name"},
         "xAxis": {
             "type": "value",
-            "min": left,
+            "min": _left(entries),
             "max": _ceil(fastest),
             "name": "Speed-up against own baseline, batch 1",
             "nameLocation": "middle",
@@ -47,40 +70,40 @@ def trade_offs(entries: Sequence[Entry], front: Sequence[Entry]) -> dict[str, An
             "axisLine": {"show": False},
         },
         "narrow": {"plain": True, "grid": {"left": 44, "right": 12, "top": 18, "bottom": 46}},
-        "series": [*_points(entries, named), *_front(front), _slower(left)],
     }
 
 
-def families_of(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+def families_of(entries: Sequence[Plotted]) -> list[tuple[str, str]]:
     """The families on the chart with their names, for the legend."""
     present = {entry.family for entry in entries}
     return [(family, name) for family, name in FAMILIES.items() if family in present]
 
 
 def _points(entries: Sequence[Entry], named: set[Any]) -> list[dict[str, Any]]:
-    series = []
-    for family, name in families_of(entries):
-        symbol, size = MARKERS[family]
-        data = [_point(entry, entry.pk in named) for entry in entries if entry.family == family]
-        series.append(
-            {
-                "name": name,
-                "type": "scatter",
-                "symbol": symbol,
-                "symbolSize": size,
-                "data": data,
-                "itemStyle": {"color": f"$t-{family}", "opacity": 0.9},
-                "labelLayout": {"hideOverlap": True},
-                "label": {
-                    "position": "right",
-                    "color": "$ink",
-                    "fontSize": 12,
-                    "distance": 6,
-                    "formatter": "$fmt:name",
-                },
-            }
-        )
-    return series
+    return [
+        {
+            **empty_series(family, name),
+            "data": [_point(entry, entry.pk in named) for entry in entries if entry.family == family],
+        }
+        for family, name in families_of(entries)
+    ]
+
+
+def empty_series(family: str, name: str) -> dict[str, Any]:
+    """The points of a family, still without one; its id is the family."""
+    symbol, size = MARKERS[family]
+    look = {"position": "right", "color": "$ink", "fontSize": 12, "distance": 6, "formatter": "$fmt:name"}
+    return {
+        "id": family,
+        "name": name,
+        "type": "scatter",
+        "symbol": symbol,
+        "symbolSize": size,
+        "data": [],
+        "itemStyle": {"color": f"$t-{family}", "opacity": 0.9},
+        "labelLayout": {"hideOverlap": True},
+        "label": look,
+    }
 
 
 def _point(entry: Entry, named: bool) -> dict[str, Any]:
@@ -96,15 +119,18 @@ def _front(front: Sequence[Entry]) -> list[dict[str, Any]]:
     if len(front) < 2:
         return []
     data = [[round(entry.speedup, 3), round(-entry.drop_points, 3)] for entry in front]
-    style = {"type": [4, 3], "color": "$ink-3", "width": 1}
-    return [{"type": "line", "step": "end", "symbol": "none", "silent": True, "lineStyle": style, "data": data}]
+    return [{**FRONT, "data": data}]
 
 
-def _slower(left: float) -> dict[str, Any]:
+def _left(entries: Sequence[Plotted]) -> float:
+    return 0.5 if all(entry.speedup >= 0.5 for entry in entries) else 0.0
+
+
+def slower(entries: Sequence[Plotted]) -> dict[str, Any]:
     """The region in which a variant is slower than its baseline."""
     area = [
         {
-            "xAxis": left,
+            "xAxis": _left(entries),
             "itemStyle": {"color": "$bad-weak"},
             "label": {
                 "show": True,
@@ -124,7 +150,7 @@ def _ceil(value: float) -> float:
     return max(1.5, -(-value // 0.5) * 0.5 + 0.5)
 
 
-def _points_axis(entries: Sequence[Entry]) -> tuple[float, float, float]:
+def _points_axis(entries: Sequence[Plotted]) -> tuple[float, float, float]:
     """Ends and step of the axis of points: at least from one point worse to half a point better."""
     changes = [-entry.drop_points for entry in entries]
     low, high = min([-1.0, *changes]), max([0.5, *changes])

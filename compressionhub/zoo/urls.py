@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from compressionhub.zoo import views, views_deployments, views_savings
+from compressionhub.zoo import views, views_compare, views_deployments, views_savings
 
 app_name = "zoo"
 urlpatterns = [
@@ -16,6 +16,8 @@ urlpatterns = [
     path("deployments/<uuid:pk>/", views_deployments.deployment, name="deployment"),
     path("deployments/<uuid:pk>/end/", views_deployments.end, name="end-deployment"),
     path("deployments/<uuid:pk>/traffic/", views_deployments.traffic, name="deployment-traffic"),
+    path("compare/", views_compare.compare, name="compare"),
+    path("compare/figures/", views_compare.figures, name="compare-figures"),
     path("savings/", views_savings.savings, name="savings"),
     path("savings/<uuid:pk>/", views_savings.savings_of, name="savings-of"),
     path("zoo/file/<str:token>/<str:name>", views.file, name="file"),

@@ -45,13 +45,17 @@ def headline(figures: Figures, position: int) -> str:
     return f"{verb} {100 * abs(share.value):.1f} % {'of' if share.value > 0 else 'to'} the bill: {money} a month."
 
 
-def _because_of_the_floor(figures: Figures, position: int) -> str:
-    floor = figures.load.workload.ha_floor
-    peaks = figures.column("instances-at-peak").value
+def on_the_floor(figures: Figures, position: int) -> bool:
+    """Whether the least number of instances carries both a network and its baseline, so that money cannot move."""
+    work, peaks = figures.load.workload, figures.column("instances-at-peak").value
     first = figures.load.baseline_at[position]
-    if floor and peaks[first] == peaks[position] == floor and figures.load.workload.billing != "serverless":
-        return f": {floor} instances, the least you keep, carry both"
-    return ""
+    return bool(work.ha_floor and work.billing != "serverless" and peaks[first] == peaks[position] == work.ha_floor)
+
+
+def _because_of_the_floor(figures: Figures, position: int) -> str:
+    if not on_the_floor(figures, position):
+        return ""
+    return f": {figures.load.workload.ha_floor} instances, the least you keep, carry both"
 
 
 def _scaled(amount: Amount, by: float) -> Amount:

@@ -344,10 +344,10 @@ def side_bar(context: Context) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def phone_bar(context: Context) -> SafeString:
-    """Four places at the bottom of a phone, and *More* for the rest."""
+    """Five places at the bottom of a phone, and *More* for the rest."""
     request = context["request"]
     places = navigation.shown(request)
-    front = [place for place in places if place.phone][:4]
+    front = [place for place in places if place.phone][:5]
     return render_to_string(
         "components/phone_bar.html", {"front": front, "rest": [p for p in places if p not in front]}, request
     )

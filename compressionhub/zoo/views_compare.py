@@ -1,0 +1,112 @@
+"""Comparing variants: the page, and the same figures again when an assumption changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET
+
+from compressionhub.accounts.http import HubRequest, team_required
+from compressionhub.accounts.permissions import Verb, may, require
+from compressionhub.estimates.assumptions import Assumptions, signed
+from compressionhub.estimates.forms import WorkloadForm
+from compressionhub.estimates.models import Workload
+from compressionhub.estimates.views import said
+from compressionhub.zoo.compare.evidence import evidence
+from compressionhub.zoo.compare.page import MOST, Asked, Comparison, as_uuid
+from compressionhub.zoo.models import Entry
+
+
+@team_required
+@require_GET
+def compare(request: HubRequest) -> HttpResponse:
+    require(request.user, Verb.COMPARE, request.team)
+    asked = Asked.of(request.GET)
+    draft = _draft(request)
+    keys, hidden = _keys(request, asked)
+    comparison = Comparison(evidence(keys), draft.assumed, asked, why=draft.why)
+    context = {
+        "found": comparison,
+        "asked": asked,
+        "draft": draft,
+        "workloads": Workload.objects.filter(team=request.team),
+        "hidden": hidden,
+        "most": MOST,
+        "picked": "&".join(f"v={one.pk}" for one in comparison.found) if asked.chosen else "",
+        "may_edit": may(request.user, Verb.EDIT_WORKLOAD, request.team),
+    }
+    return render(request, "zoo/compare.html", context)
+
+
+@team_required
+@require_GET
+def figures(request: HubRequest) -> JsonResponse:
+    """The figures of the same selection under other assumptions."""
+    require(request.user, Verb.COMPARE, request.team)
+    asked, draft = Asked.of(request.GET), _draft(request)
+    comparison = Comparison(evidence(_keys(request, asked)[0]), draft.assumed, asked, why=draft.why)
+    found = comparison.as_json()
+    return JsonResponse({**found, "problem": " ".join(draft.problems) or found["problem"], "savings": draft.savings})
+
+
+def _keys(request: HubRequest, asked: Asked) -> tuple[list[UUID], int]:
+    """The listed entries asked for, newest first, and how many of a selection are not among them."""
+    listed = Entry.objects.visible_to(request.user).listed()
+    if asked.chosen:
+        listed = listed.filter(pk__in=asked.chosen)
+    elif asked.model is not None:
+        listed = listed.filter(model=asked.model)
+    keys = list(listed.values_list("pk", flat=True)[:MOST])
+    return keys, len(asked.chosen) - len(keys) if asked.chosen else max(0, listed.count() - MOST)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The workload of a comparison with what the address changes of it; nothing where the team has none."""
+
+    workload: Workload | None
+    form: WorkloadForm | None
+    assumed: Assumptions | None
+    problems: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    query: str = ""
+
+    @property
+    def savings(self) -> str:
+        """The page where every assumption can be changed, with those that were changed here."""
+        return f"{reverse('zoo:savings-of', args=[self.workload.pk])}?{self.query}" if self.workload else ""
+
+    @property
+    def why(self) -> str:
+        """The page where one variant's figures come with their sources, up to the variant."""
+        return f"{self.savings}{'&' if self.query else ''}entry=" if self.workload else ""
+
+
+def _draft(request: HubRequest) -> Draft:
+    workloads = Workload.objects.filter(team=request.team)
+    named = as_uuid(request.GET.get("workload", ""))
+    workload = (workloads.filter(pk=named).first() if named else None) or workloads.first()
+    if workload is None:
+        return Draft(None, None, None)
+    kept, author = workload.assumed, str(request.user)
+    plain = WorkloadForm(assumed=kept, author=author)
+    asked = {name: request.GET[name] for name in plain.fields if name in request.GET}
+    if not asked:
+        return Draft(workload, plain, kept)
+    fields = asked if "volume" in asked and "name" in asked else {**_written(plain), **asked}
+    form = WorkloadForm(fields, assumed=kept, author=author)
+    if not form.is_valid():
+        return Draft(workload, form, kept, tuple(said(form)))
+    assumed = signed(form.cleaned_data["assumed"], kept, by=author)
+    return Draft(workload, form, assumed, changed=assumed.differing(kept), query=urlencode(fields))
+
+
+def _written(form: WorkloadForm) -> dict[str, Any]:
+    """What a browser would send of a form nobody touched."""
+    return {name: value for name, value in form.initial.items() if value not in (None, "") and value is not False}
