@@ -100,7 +100,7 @@ def _places(known: Sequence[float]) -> list[float]:
 
 def _nice(step: float) -> float:
     """The next of 1, 2 and 5 times a power of ten."""
-    power = 10 ** math.floor(math.log10(step))
+    power = 10.0 ** math.floor(math.log10(step))
     return next(power * each for each in (1, 2, 5, 10) if power * each >= step * (1 - 1e-9))
 
 
