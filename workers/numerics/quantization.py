@@ -129,3 +129,18 @@ def _divergence(hist: Counts, first: int, last: int, levels: int) -> float:
     q = spread / max(spread.sum(), 1) + _TINY
     seen = p > 0
     return float(np.sum(p[seen] * np.log(p[seen] / q[seen])))
+
+
+def rows_in_int8(values: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """A table with a scale of its own for each row: ``levels * scales`` is near ``values``.
+
+    Args:
+        values: (rows, width).
+
+    Returns:
+        Levels from -127 to 127, shaped like ``values``, and scales (rows, 1). No entry is off by more than half its
+        row's scale; a row of zeros has scale 1.
+    """
+    most = np.abs(values).max(axis=1, keepdims=True)
+    scales = np.where(most > 0, most / 127, 1).astype(np.float32)
+    return np.clip(np.round(values / scales), -127, 127).astype(np.int8), scales

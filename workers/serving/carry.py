@@ -32,7 +32,11 @@ class Network(Frozen):
 
 
 def carried(
-    networks: Sequence[Network], *, here: DeviceProfile, there: DeviceProfile, workers: int,
+    networks: Sequence[Network],
+    *,
+    here: DeviceProfile,
+    there: DeviceProfile,
+    workers: int,
     by: Carriage | None = None,
 ) -> tuple[ServiceTime, ...]:
     """Service times on another profile, the baseline (in floating point) first.

@@ -41,6 +41,13 @@ FloatLayers: TypeAlias = Annotated[
         description="Names of layers to leave as they are, for example those that cost most accuracy.",
     ),
 ]
+Embeddings: TypeAlias = Annotated[
+    bool,
+    Field(
+        title="Embeddings too",
+        description="Store large tables that are only looked up in 8 bits as well, with a scale for each row.",
+    ),
+]
 
 TOO_NARROW = Fit(
     word="smaller-only",

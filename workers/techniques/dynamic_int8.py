@@ -9,7 +9,7 @@ from pydantic import Field
 from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts
-from workers.steps.int8 import ALREADY, TOO_NARROW, Int8Step
+from workers.steps.int8 import ALREADY, TOO_NARROW, Embeddings, Int8Step
 from workers.technique import About, Family, Fit, Forecast
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Never Conv: onnxruntime's ConvInteger is slower than float and has destroyed the accuracy of a speech model.
 QUANTIZED = frozenset({"MatMul", "Gemm", "LSTM", "Attention"})
+TABLES = frozenset({"Gather"})
 LEAST_SHARE = 0.3
 
 
@@ -26,7 +27,10 @@ class DynamicInt8(Int8Step):
 
     The range of each activation is measured anew in every run, which costs a little time and keeps
     accuracy when inputs vary. Meant for transformers, recurrent and fully connected networks:
-    convolutions stay in floating point, because their dynamic 8-bit kernel is slower than float.
+    convolutions stay in floating point, because their dynamic 8-bit kernel is slower than float. Large embeddings
+    are stored in 8 bits too, with a scale for each row, and only the rows that are read become floats.
+
+    On transformers, SmoothQuant before this step keeps answers closer to the float network's.
     """
 
     about: ClassVar = About(
@@ -35,6 +39,7 @@ class DynamicInt8(Int8Step):
         source=(
             "ONNX DynamicQuantizeLinear and MatMulInteger, opset 11; Zafrir et al. 2019, arXiv:1910.06188, section 3"
         ),
+        version=2,
     )
     technique: Literal["dynamic-int8"]
     per_channel: bool = Field(
@@ -45,11 +50,12 @@ class DynamicInt8(Int8Step):
             "text networks."
         ),
     )
+    embeddings: Embeddings = True
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
         if model.quantized:
             return ALREADY
-        share = forecasts.params_in(model, QUANTIZED) / max(model.params, 1)
+        share = forecasts.params_in(model, self._touched()) / max(model.params, 1)
         if not share:
             return Fit(
                 word="does-not-fit",
@@ -58,7 +64,7 @@ class DynamicInt8(Int8Step):
         if share < LEAST_SHARE:
             return Fit(
                 word="little-gain",
-                reason=f"Only {share:.0%} of the weights lie in matrix products or LSTMs; the rest stays in float.",
+                reason=f"Only {share:.0%} of the weights lie in layers that fit in 8 bits; the rest stays in float.",
             )
         if forecasts.too_narrow_for_int8(model, QUANTIZED - {"LSTM"}):
             return TOO_NARROW
@@ -66,13 +72,13 @@ class DynamicInt8(Int8Step):
             return Fit(
                 word="smaller-only", reason="This processor has no 8-bit dot product: smaller, but little or no faster."
             )
-        return Fit(word="fits", reason=f"{share:.0%} of the weights lie in matrix products or LSTMs.")
+        return Fit(word="fits", reason=f"{share:.0%} of the weights lie in matrix products, LSTMs or embeddings.")
 
     def forecast(self, facts: ModelFacts) -> Forecast:
-        return forecasts.of_work(facts, result_bytes=forecasts.int8_bytes(facts, QUANTIZED), other_seconds=0.7)
+        return forecasts.of_work(facts, result_bytes=forecasts.int8_bytes(facts, self._touched()), other_seconds=0.7)
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import int8, surgery
+        from workers.graph import int8, surgery, tables
 
         surgery.require_float32(model.proto, self.about.title)
         left = surgery.known_layers(model.proto, self.excluded)
@@ -81,6 +87,11 @@ class DynamicInt8(Int8Step):
         bench.progress(1, 2, "Quantizing weights")
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
         quantized = int8.dynamic(ready, choice, op_types=QUANTIZED, excluded=surgery.still_called(ready, left))
+        if self.embeddings:
+            tables.quantize(quantized, left)
         surgery.require_int8_weights(quantized, hint="Use static INT8 for a convolutional network.")
         bench.progress(2, 2, "Quantized")
         return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.dynamic_note)
+
+    def _touched(self) -> frozenset[str]:
+        return QUANTIZED | TABLES if self.embeddings else QUANTIZED

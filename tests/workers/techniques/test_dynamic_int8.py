@@ -3,11 +3,12 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from tests.workers.techniques.conftest import gaussian, loaded, network, rows, run
 from workers.errors import YoursToFix
+from workers.graph import tables
 from workers.techniques.dynamic_int8 import DynamicInt8
 
 
@@ -113,3 +114,60 @@ def test_noted_shapes_of_weights_do_not_get_in_the_way(make_bench):
     quantized = DynamicInt8().apply(loaded(proto), make_bench((64,))).proto
 
     assert np.abs(run(quantized, x) - run(proto, x)).max() < 0.02 * np.ptp(run(proto, x))
+
+
+def looked_up(*, tied: bool = False, rows_in_table: int = 600):
+    """Numbers (N, 5) → rows of a table, times a matrix; ``tied`` multiplies with the table itself, turned."""
+    make, node = gaussian(5), helper.make_node
+    weights = {"table": make(rows_in_table, 32, scale=0.3) * np.arange(1, rows_in_table + 1, dtype=np.float32)[:, None]}
+    weights["matrix"] = make(32, 64)
+    nodes = [
+        node("Cast", ["x"], ["ids"], to=TensorProto.INT64),
+        node("Gather", ["table", "ids"], ["rows"], name="look"),
+    ]
+    if tied:
+        nodes += [node("Transpose", ["table"], ["turned"], perm=[1, 0]), node("MatMul", ["rows", "turned"], ["y"])]
+        return loaded(network(nodes, weights, ("N", 5), ("N", 5, rows_in_table)))
+    nodes += [node("MatMul", ["rows", "matrix"], ["y"], name="product")]
+    return loaded(network(nodes, weights, ("N", 5), ("N", 5, 64)))
+
+
+def stored(proto, name):
+    return next((numpy_helper.to_array(t) for t in proto.graph.initializer if t.name == name), None)
+
+
+def test_a_large_table_is_stored_in_8_bits_with_a_scale_for_each_row(make_bench):
+    model = looked_up()
+    step = DynamicInt8(excluded=("product",))
+
+    result = step.apply(model, make_bench((5,)))
+
+    levels, scales = stored(result.proto, "table::rows"), stored(result.proto, "table::scales")
+    table = stored(model.proto, "table")
+    assert levels.dtype == np.int8 and stored(result.proto, "table") is None
+    assert np.all(np.abs(levels * scales - table) <= 0.501 * np.abs(table).max(axis=1, keepdims=True) / 127)
+    x = np.array([[0, 599, 3, 3, 250], [1, 2, 30, 40, 500]], np.float32)
+    expected = (levels * scales)[x.astype(int)] @ stored(model.proto, "matrix")
+    assert np.allclose(run(result.proto, x), expected, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("model", "step"),
+    [
+        (looked_up(rows_in_table=50), DynamicInt8()),
+        (looked_up(), DynamicInt8(embeddings=False)),
+        (looked_up(), DynamicInt8(excluded=("look",))),
+    ],
+    ids=["small", "not asked for", "left alone"],
+)
+def test_other_tables_stay_in_float(model, step, make_bench):
+    result = step.apply(model, make_bench((5,)))
+
+    assert stored(result.proto, "table").dtype == np.float32
+
+
+def test_a_table_that_is_also_multiplied_with_is_not_stored_twice():
+    proto = looked_up(tied=True).proto
+
+    assert tables.quantize(proto, frozenset()) == 0
+    assert stored(proto, "table").dtype == np.float32
