@@ -18,6 +18,7 @@ class Task(StrEnum):
 
 Layout = Literal["CHW", "HWC", "HW", "vector", "other"]
 Channels = Literal["RGB", "BGR", "gray", "none"]
+Per = Literal["sample", "frame", "pixel"]
 Meaning = Literal["logits", "probabilities", "labels", "values", "embedding", "other"]
 
 
@@ -41,10 +42,15 @@ class InputSpec(Frozen):
 
 
 class OutputSpec(Frozen):
-    """One output of the network and what its numbers mean."""
+    """One output of the network and what its numbers mean.
+
+    ``per`` says what has one answer: the whole sample, each frame of a sequence (outputs (n, frames) or
+    (n, frames, classes)), or each pixel (outputs (n, height, width) or (n, classes, height, width)).
+    """
 
     name: str
     meaning: Meaning = "other"
+    per: Per = "sample"
 
 
 class Contract(Frozen):

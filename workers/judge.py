@@ -84,6 +84,9 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         environment=_environment(shop, noise=study.noise, started_at=started_at),
         notes=_notes(shop, data),
         emulation=elsewhere(shop, after_path, facts, data, model.contract),
+        changes=evaluation.changes(
+            before, after, model.contract, classes=data.facts.target.classes, seed=shop.order.seed
+        ),
     )
 
 
@@ -103,15 +106,15 @@ def see_it_reproduces(shop: Shop, path: Path, data: Data, contract: Contract) ->
     """
     import numpy as np
 
-    said = StepNotes.read(path.parent).checkpoint
-    if not said.metrics:
+    said, outputs = StepNotes.read(path.parent).checkpoint, path.parent / OUTPUTS_FILE
+    if not outputs.exists():  # no validation rows
         return
     predictions = shop.predict(path, data, Role.VALIDATION)
     found = shop.score(predictions, contract)
-    kept = np.load(path.parent / OUTPUTS_FILE, allow_pickle=False)
+    kept = np.load(outputs, allow_pickle=False)
     drift = float(np.abs(kept - predictions.outputs[: len(kept)]).max(initial=0.0))
     largest = float(np.abs(kept).max(initial=1e-12))
-    worst = max(abs(found[name].value - interval.value) for name, interval in said.metrics.items())
+    worst = max((abs(found[name].value - interval.value) for name, interval in said.metrics.items()), default=0.0)
     if drift > OUTPUT_DRIFT * largest or worst > METRIC_DRIFT * max(1.0, largest):
         raise OursToFix(
             f"Expected the reloaded artifact to reproduce its numbers; its outputs are {drift:.2g} apart "

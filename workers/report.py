@@ -214,6 +214,46 @@ class Emulation(Frozen):
         return self.fits.result.fits is True and self.answers.same is not False
 
 
+class ClassShift(Frozen):
+    """One class before and after: its share of right answers; without labels, the share of all answers that name it.
+
+    ``n`` is what the share rests on: the samples of the class, or without labels all of them.
+    """
+
+    name: str
+    before: float
+    after: float
+    n: int
+
+
+class ChangedSample(Frozen):
+    """A test row that the two networks answer differently, by its number in the dataset."""
+
+    row: int
+    before: str
+    after: str
+    label: str = ""
+
+
+class Changes(Frozen):
+    """Where the result answers otherwise than the baseline, on the same test rows, labelled or not.
+
+    ``compared`` counts answers (samples, or frames and pixels where each has one), ``agreement`` is the share that
+    stayed the same. What counts as the same is said in ``workers.evaluation.changes``. ``broken`` were right before
+    and are wrong now, ``fixed`` the other way round; none where no answer is right or wrong. ``distance`` is the mean
+    length by which an output moved, relative to the outputs' own length. ``samples`` holds at most 200 changed rows,
+    broken ones first.
+    """
+
+    compared: int
+    agreement: Interval
+    broken: int | None
+    fixed: int | None
+    distance: Interval
+    classes: tuple[ClassShift, ...] = ()
+    samples: tuple[ChangedSample, ...] = ()
+
+
 class Report(Frozen):
     baseline: Measured
     result: Measured
@@ -223,6 +263,7 @@ class Report(Frozen):
     environment: Environment
     notes: tuple[str, ...] = ()
     emulation: Emulation | None = None
+    changes: Changes | None = None
 
     @property
     def validated_on(self) -> tuple[str, ...]:

@@ -80,21 +80,17 @@ def _sample(data: Data, predictions: Predictions, position: int, contract: Contr
             values=values,
             picture=datasets.picture(data, row),
         )
+    names = contract.classes or data.facts.target.classes
     guess = evaluation.predicted_classes(predictions.outputs[position : position + 1], contract)[0]
     return Sample(
         row=row,
-        label="" if label is None else _class_name(int(label), contract, data),
-        prediction=_class_name(int(guess), contract, data),
+        label="" if label is None else evaluation.class_name(int(label), names),
+        prediction=evaluation.class_name(int(guess), names),
         right=None if label is None else bool(guess == label),
         score=_share(output),
         values=values,
         picture=datasets.picture(data, row),
     )
-
-
-def _class_name(index: int, contract: Contract, data: Data) -> str:
-    names = contract.classes or data.facts.target.classes
-    return names[index] if 0 <= index < len(names) else str(index)
 
 
 def _share(output: "object") -> float | None:

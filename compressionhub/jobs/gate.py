@@ -5,7 +5,7 @@ from pydantic import Field
 from compressionhub.ui.units import number
 from workers.errors import Frozen
 from workers.metric import metrics
-from workers.report import MetricDelta, Report, VerdictWord
+from workers.report import Changes, MetricDelta, Report, VerdictWord
 
 VERDICT_ORDER: tuple[VerdictWord, ...] = ("slower", "no-gain", "smaller-only", "faster")
 
@@ -39,6 +39,10 @@ class Gate(Frozen):
     ``max_drop_points`` is absolute: 1.0 allows the headline metric to lose one point of a hundred. For a
     metric in the unit of its target (RMSE) it allows a rise of that many percent of the baseline.
     ``strict`` compares the bad end of the 95 % interval, otherwise the point estimate counts.
+
+    Without labels no drop can be measured, but of classes it has a bound: accuracy cannot lose more than the share of
+    answers that changed. So the same limit then holds for that share. Other outputs have no such bound: they pass
+    only by a least agreement that a person chose.
     """
 
     max_drop_points: float = Field(
@@ -52,13 +56,23 @@ class Gate(Frozen):
     strict: bool = Field(
         default=False, title="Strict", description="Compare the bad end of the 95 % interval, not the middle."
     )
+    least_agreement: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        title="Least agreement",
+        description="Share of test samples that must be answered as by the baseline. Works without labels.",
+        json_schema_extra={"unit": "%", "step": 0.5},
+    )
     least_verdict: VerdictWord | None = Field(
         default=None, title="Verdict at least", description="The worst verdict that still passes."
     )
 
     def judge(self, report: Report) -> GateResult:
         """Compare a report with the rules."""
-        findings = [self._drop(report)]
+        findings = [self._drop(report) if headline(report) or not report.changes else self._unlabelled(report.changes)]
+        if self.least_agreement is not None and headline(report):
+            findings.append(self._agreement(report.changes, self.least_agreement))
         if self.least_verdict is not None:
             findings.append(_verdict(self.least_verdict, report))
         return GateResult(passed=all(finding.passed for finding in findings), findings=tuple(findings))
@@ -67,7 +81,9 @@ class Gate(Frozen):
     def summary(self) -> str:
         """The rules in one line."""
         drop = f"drop of at most {self.max_drop_points:g} points{', whole interval' if self.strict else ''}"
-        return drop if self.least_verdict is None else f"{drop}; verdict at least {self.least_verdict}"
+        agree = "" if self.least_agreement is None else f"; at least {self.least_agreement:g} % of answers unchanged"
+        verdict = "" if self.least_verdict is None else f"; verdict at least {self.least_verdict}"
+        return f"{drop}{agree}{verdict}"
 
     def _drop(self, report: Report) -> Finding:
         name = headline(report)
@@ -82,6 +98,31 @@ class Gate(Frozen):
             measured=f"{number(-middle, 2, signed=True)} {unit}; the interval ends at {number(-worst, 2, signed=True)}",
             passed=counted <= self.max_drop_points,
             at_risk=worst > self.max_drop_points,
+        )
+
+    def _unlabelled(self, changes: Changes) -> Finding:
+        """What stands in for the drop where the test data have no labels."""
+        if self.least_agreement is not None:
+            return self._agreement(changes, self.least_agreement)
+        if changes.classes:  # only of classes
+            return self._agreement(changes, 100 - self.max_drop_points)
+        return Finding(
+            rule="The result was evaluated",
+            measured="the test data have no labels, and no least agreement was chosen for the gate",
+            passed=False,
+        )
+
+    def _agreement(self, changes: Changes | None, least: float) -> Finding:
+        whole = ", whole interval" if self.strict else ""
+        rule = f"At least {least:g} % of the answers as the baseline's{whole}"
+        if changes is None:
+            return Finding(rule=rule, measured="the answers were not compared", passed=False)
+        middle, worst = 100 * changes.agreement.value, 100 * changes.agreement.low
+        return Finding(
+            rule=rule,
+            measured=f"{number(middle, 2)} %; the interval ends at {number(worst, 2)}",
+            passed=(worst if self.strict else middle) >= least,
+            at_risk=worst < least,
         )
 
 

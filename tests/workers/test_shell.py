@@ -65,6 +65,22 @@ def test_sizes_and_accuracy_agree_with_the_files_themselves(out, report):
     assert report["result"]["metrics"]["accuracy"]["value"] == pytest.approx(right, abs=1e-9)
 
 
+def test_what_changed_is_counted_on_the_test_rows(out, report):
+    data = np.load(DIGITS / "digits.npz")
+    pixels = data["x_test"].astype(np.float32).reshape(len(data["x_test"]), 1, 8, 8) / 255
+    was, now = (
+        session.run(None, {session.get_inputs()[0].name: pixels})[0].argmax(axis=1)
+        for session in map(ort.InferenceSession, (DIGITS / "digits-mlp.onnx", out / "model.onnx"))
+    )
+
+    found = report["changes"]
+
+    assert found["compared"] == len(pixels)
+    assert found["agreement"]["value"] == pytest.approx((was == now).mean())
+    assert found["broken"] == int(((was == data["y_test"]) & (now != data["y_test"])).sum())
+    assert len(found["samples"]) == int((was != now).sum())
+
+
 def test_the_bundle_runs_anywhere_with_onnxruntime_alone(out, tmp_path):
     shutil.copytree(out, tmp_path / "b")
 

@@ -5,9 +5,11 @@ figure is computed: shares and their differences in ``workers.numerics.intervals
 ``workers.numerics.bootstrap``, the timing protocol in ``workers.evaluation.latency``.
 """
 
+from workers.evaluation.answers import class_name, predicted_classes
+from workers.evaluation.changes import changes
 from workers.evaluation.latency import LatencyStudy, study_latency
 from workers.evaluation.memory import peak_memory
-from workers.evaluation.predictions import Predictions, chance_level, compare, predict, predicted_classes, score
+from workers.evaluation.predictions import Predictions, chance_level, compare, predict, score
 from workers.evaluation.service import study_service
 from workers.evaluation.sessions import open_session
 from workers.evaluation.verdict import verdict
@@ -16,6 +18,8 @@ __all__ = [
     "LatencyStudy",
     "Predictions",
     "chance_level",
+    "changes",
+    "class_name",
     "compare",
     "open_session",
     "peak_memory",

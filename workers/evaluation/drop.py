@@ -8,6 +8,7 @@ import numpy as np
 
 from workers.contract import Task
 from workers.evaluation import predictions as said
+from workers.evaluation.answers import predicted_classes
 from workers.evaluation.sessions import open_session
 from workers.facts import Role
 from workers.metric import for_contract
@@ -69,9 +70,7 @@ class Yardstick:
     def _agreement(self, predictions: said.Predictions) -> float:
         """Share of samples with the same class, or the mean cosine between the two outputs."""
         if self.bench.contract.task is Task.CLASSIFICATION:
-            before, after = (
-                said.predicted_classes(one.outputs, self.bench.contract) for one in (self.before, predictions)
-            )
+            before, after = (predicted_classes(one.outputs, self.bench.contract) for one in (self.before, predictions))
             return float(np.mean(before == after))
         was, now = (one.outputs.reshape(len(one), -1).astype(np.float64) for one in (self.before, predictions))
         lengths = np.linalg.norm(was, axis=1) * np.linalg.norm(now, axis=1)

@@ -10,11 +10,12 @@ import numpy as np
 
 from workers.contract import Contract, Task
 from workers.errors import OursToFix, YoursToFix
+from workers.evaluation.answers import class_labels, class_scores, numbers, see_labels_fit
 from workers.evaluation.sessions import Feed, feeds_for, fixed_batch, run
 from workers.facts import Role
 from workers.metric import for_contract
 from workers.model import Progress
-from workers.numerics.classes import Classes, said_classes
+from workers.numerics.classes import NO_CLASS
 from workers.report import Interval, MetricDelta
 from workers.workbench import Data
 
@@ -154,18 +155,14 @@ def compare(before: Predictions, after: Predictions, contract: Contract, *, seed
     return {metric.name: metric.compare(first, second, labels, seed=seed) for metric in for_contract(contract)}
 
 
-def predicted_classes(outputs: np.ndarray, contract: Contract) -> Classes:
-    """The class each output names, (n,); -1 where it holds not-a-number."""
-    return said_classes(_class_scores(outputs, contract))
-
-
 def chance_level(labels: np.ndarray, contract: Contract) -> float:
     """What a network that looks at nothing would reach in the headline metric.
 
     For classes the accuracy of always saying the most frequent one; for numbers the RMSE of always saying their mean.
     """
     if contract.task is Task.CLASSIFICATION:
-        _, counts = np.unique(_class_labels(labels), return_counts=True)
+        known = class_labels(labels, contract)
+        _, counts = np.unique(known[known != NO_CLASS], return_counts=True)
         return float(counts.max() / counts.sum())
     values = np.asarray(labels, dtype=np.float64)
     return float(np.sqrt(np.mean(np.square(values - values.mean(axis=0)))))
@@ -175,7 +172,8 @@ def readable(predictions: Predictions, contract: Contract) -> tuple[np.ndarray, 
     """Outputs and labels in the form metrics take.
 
     Returns:
-        For classes: outputs (n,) of class numbers or (n, classes) of scores, labels (n,) of class numbers.
+        For classes: outputs (n,) of class numbers or (n, classes) of scores, labels (n,) of class numbers; where
+        each frame or pixel has an answer, all three with an axis for these after the first.
         For numbers: outputs and labels of one shape, (n,) or (n, targets).
 
     Raises:
@@ -184,76 +182,10 @@ def readable(predictions: Predictions, contract: Contract) -> tuple[np.ndarray, 
     if predictions.labels is None:
         raise ValueError("expected labels")
     if contract.task is Task.CLASSIFICATION:
-        outputs = _class_scores(predictions.outputs, contract)
-        labels = _class_labels(predictions.labels)
-        _see_labels_fit(outputs, labels)
+        outputs = class_scores(predictions.outputs, contract)
+        labels = class_labels(predictions.labels, contract)
+        see_labels_fit(outputs, labels)
         return outputs, labels
     if contract.task is Task.REGRESSION:
-        return _numbers(predictions.outputs, predictions.labels)
+        return numbers(predictions.outputs, predictions.labels)
     return predictions.outputs, predictions.labels
-
-
-def _class_scores(outputs: np.ndarray, contract: Contract) -> np.ndarray:
-    """(n,) class numbers or (n, classes) scores. One column holds the score of class 1 of two.
-
-    A column of probabilities p becomes (1 - p, p); any other column is taken as a logit z and becomes (0, z).
-    """
-    meaning = contract.outputs[0].meaning if contract.outputs else "other"
-    flat = (
-        outputs.reshape(len(outputs), -1) if outputs.ndim != 2 and max(outputs.shape[2:], default=1) == 1 else outputs
-    )
-    if flat.ndim != 2:
-        raise YoursToFix(
-            f"Expected one score for each class, found an output of shape {outputs.shape}.",
-            hint="Correct the task in the input contract, or export the network with its class scores as first output.",
-            code="model.output-shape",
-        )
-    if flat.shape[1] > 1:
-        return flat
-    column = flat[:, 0]
-    if meaning == "labels":
-        return column
-    return np.stack([1 - column if meaning == "probabilities" else np.zeros_like(column), column], axis=1)
-
-
-def _class_labels(labels: np.ndarray) -> Classes:
-    """(n,) whole numbers from 0."""
-    flat = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    whole = flat.astype(np.int64) if flat.ndim == 1 and flat.dtype.kind in "iufb" else None
-    if whole is None or not np.array_equal(whole, flat) or whole.min(initial=0) < 0:
-        raise YoursToFix(
-            f"Expected class numbers from 0 as labels, found {labels.dtype} of shape {labels.shape}.",
-            hint="Give each sample one class, or set the task to regression in the input contract.", code="data.labels",
-        )  # fmt: skip
-    return whole
-
-
-def _see_labels_fit(outputs: np.ndarray, labels: Classes) -> None:
-    if outputs.ndim == 2 and labels.max(initial=0) >= outputs.shape[1]:
-        raise YoursToFix(
-            f"Expected labels from 0 to {outputs.shape[1] - 1}, one for each class of the net, found {labels.max()}.",
-            hint="Choose the dataset the network was trained for, or number its classes from 0.",
-            code="data.labels-out-of-range",
-        )  # fmt: skip
-
-
-def _numbers(outputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both with the batch axis first and of one shape.
-
-    Raises:
-        YoursToFix: if the shapes differ, or an output is not finite: an error of infinity is no figure.
-    """
-    said, true = outputs.reshape(len(outputs), -1), labels.reshape(len(labels), -1)
-    if said.shape[1] != true.shape[1]:
-        raise YoursToFix(
-            f"Expected {true.shape[1]} numbers for each sample, found {said.shape[1]}.",
-            hint="Correct the target column, or the task in the input contract.", code="model.output-shape",
-        )  # fmt: skip
-    broken = int(np.sum(~np.isfinite(said).all(axis=1)))
-    if broken:
-        raise YoursToFix(
-            f"Expected finite predictions, found {broken:,} of {len(said):,} that are infinite or not a number.",
-            hint="The number format overflows: leave the step out that changed it, or scale the network's inputs.",
-            code="model.not-finite",
-        )
-    return said, true

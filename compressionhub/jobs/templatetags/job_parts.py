@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 
-from compressionhub.jobs import shown
+from compressionhub.jobs import changed, shown
 from compressionhub.jobs.models import Job, Step
 from compressionhub.ui import units
 from compressionhub.ui.range_bar import RangeBar
@@ -57,6 +57,14 @@ def spark(resources: Sequence[Mapping[str, Any]], name: str) -> dict[str, str]:
 @register.simple_tag
 def banner(job: Job) -> shown.Banner | None:
     return shown.banner(job.report_value, job.gate_value) if job.report_value else None
+
+
+@register.simple_tag
+def what_changed(job: Job) -> changed.Changed | None:
+    """Which answers a result gives otherwise than its baseline; none for jobs from before that was recorded."""
+    changes = job.report_value.changes if job.report_value else None
+    version = job.model_version
+    return changed.described(changes, version.contract if version else None) if changes else None
 
 
 @register.simple_tag

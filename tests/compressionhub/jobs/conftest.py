@@ -19,7 +19,10 @@ from workers.events import STREAM, Beat, Envelope
 from workers.facts import NodeFacts, SandboxFacts
 from workers.recipe import Recipe, from_value
 from workers.report import (
+    ChangedSample,
+    Changes,
     Checkpoint,
+    ClassShift,
     Delta,
     Environment,
     Interval,
@@ -173,6 +176,38 @@ def report(*, drop: float = 0.004, worst: float = 0.012, word: str | None = "fas
             started_at="2026-11-22T04:00:00",
         ),
     )  # type: ignore[arg-type]
+
+
+def changes(agreement: float = 0.99, **values: Any) -> Changes:
+    """Of 400 digits, 99 % are answered as before."""
+    plain: dict[str, Any] = {
+        "compared": 400,
+        "agreement": interval(agreement, 400),
+        "broken": 3,
+        "fixed": 1,
+        "distance": interval(0.05, 400),
+        "classes": (
+            ClassShift(name="three", before=0.98, after=0.92, n=50),
+            ClassShift(name="four", before=0.9, after=0.92, n=50),
+        ),
+        "samples": (
+            ChangedSample(row=1412, before="three", after="five", label="three"),
+            ChangedSample(row=1406, before="nine", after="four", label="four"),
+            ChangedSample(row=1499, before="one", after="seven", label="two"),
+        ),
+    }
+    return Changes(**{**plain, **values})
+
+
+def unlabelled(agreement: float, **values: Any) -> Report:
+    """A report on test data without labels: no metric, but the answers were compared."""
+    plain = report()
+    return plain.model_copy(
+        update={
+            "delta": plain.delta.model_copy(update={"metrics": {}}),
+            "changes": changes(agreement, broken=None, fixed=None, **values),
+        }
+    )
 
 
 def story() -> list[Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from compressionhub.jobs.gate import Gate, drop_points
-from tests.compressionhub.jobs.conftest import report
+from tests.compressionhub.jobs.conftest import changes, report, unlabelled
 from workers.report import MetricDelta
 
 
@@ -57,3 +57,29 @@ def test_without_a_metric_nothing_passes():
     bare = report().model_copy(update={"delta": report().delta.model_copy(update={"metrics": {}})})
 
     assert not Gate(max_drop_points=100).judge(bare).passed
+
+
+def test_without_labels_the_drop_is_bounded_by_the_answers_that_changed():
+    result = Gate(max_drop_points=1.0).judge(unlabelled(0.993))
+
+    assert result.passed and result.at_risk
+    assert result.findings[0].rule == "At least 99 % of the answers as the baseline's"
+    assert not Gate(max_drop_points=1.0, strict=True).judge(unlabelled(0.993)).passed
+    assert not Gate(max_drop_points=1.0).judge(unlabelled(0.98)).passed
+
+
+def test_answers_that_are_no_classes_pass_only_by_an_agreement_that_was_chosen():
+    numbers = unlabelled(0.97, classes=())
+
+    refused = Gate(max_drop_points=100).judge(numbers)
+
+    assert not refused.passed and "no least agreement was chosen" in refused.reasons[0]
+    assert Gate(least_agreement=95).judge(numbers).passed
+
+
+def test_a_least_agreement_holds_beside_the_drop_where_there_are_labels():
+    labelled = report().model_copy(update={"changes": changes(0.96)})
+
+    assert Gate(least_agreement=95).judge(labelled).passed
+    assert not Gate(least_agreement=97).judge(labelled).passed
+    assert not Gate(least_agreement=97).judge(report()).passed

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from compressionhub.jobs.models import Job, SavedRecipe
-from tests.compressionhub.jobs.conftest import relay_all, report, story
+from tests.compressionhub.jobs.conftest import changes, relay_all, report, story
 from workers import events
 from workers.errors import Problem
 from workers.recipe import techniques
@@ -70,6 +70,17 @@ def test_a_stranger_finds_no_page_of_the_job(client, charlie, job, name):
     answer = client.post(url) if name in ("cancel", "retry", "again") else client.get(url)
 
     assert answer.status_code == 404
+
+
+def test_an_ended_job_shows_what_changed(bob_in, job, worker, relay):
+    judged = events.Judged(report=report().model_copy(update={"changes": changes()}))
+    told = [judged if event.type == "judged" else event for event in story()]
+    tell(job, worker, relay, [*told, events.Finished(outcome="succeeded")])
+
+    page = text_of(bob_in.get(job.get_absolute_url()))
+
+    assert "What changed" in page and "99.00 %" in page
+    assert "now wrong" in page and "1412" in page
 
 
 def test_a_running_job_shows_steps_curves_checkpoints_resources_and_log(bob_in, job, worker, relay):

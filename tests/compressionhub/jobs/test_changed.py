@@ -1,0 +1,50 @@
+"""The card of what changed, against sentences written by hand."""
+
+from compressionhub.jobs.changed import SURE_FROM, described
+from tests.compressionhub.jobs.conftest import changes
+from workers.contract import Contract, OutputSpec, Task
+from workers.report import ChangedSample, ClassShift
+
+MINUS = "\u2212"
+
+
+def contract(task: Task = Task.CLASSIFICATION) -> Contract:
+    return Contract(task=task, inputs=(), outputs=(OutputSpec(name="y"),))
+
+
+def test_a_labelled_result_says_what_broke_what_was_mended_and_which_class_lost_most():
+    card = described(changes(), contract())
+
+    assert [figure.value for figure in card.figures] == ["99.00 %", "3", "1", f"{MINUS}6.0 points"]
+    assert card.figures[3].text == "worst class: three, 3 of 50 fewer right; too few to be sure"
+    assert [row.word for row in card.rows] == ["now wrong", "now right", "still wrong"]
+    assert card.headline == "4 of 400 test answers, 3 rows listed"
+
+
+def test_a_class_that_lost_enough_answers_is_not_called_unsure():
+    lost = ClassShift(name="three", before=1.0, after=1 - SURE_FROM / 50, n=50)
+
+    assert "too few" not in described(changes(classes=(lost,)), contract()).figures[3].text
+
+
+def test_without_labels_it_says_how_far_outputs_moved_and_which_class_is_named_more():
+    samples = (ChangedSample(row=1, before="three", after="four"),)
+    shifts = (
+        ClassShift(name="four", before=0.1, after=0.15, n=400),
+        ClassShift(name="three", before=0.1, after=0.08, n=400),
+    )
+
+    card = described(changes(broken=None, fixed=None, samples=samples, classes=shifts), contract())
+
+    assert [figure.value for figure in card.figures] == ["99.00 %", "5.00 %", "+5.0 points"]
+    assert card.figures[2].text.startswith("four is named more often")
+    assert card.rows[0].word == "" and not card.labelled
+
+
+def test_beyond_eight_rows_the_rest_waits_behind_a_click():
+    samples = tuple(ChangedSample(row=row, before="1.2", after="1.4") for row in range(30))
+
+    card = described(changes(broken=None, fixed=None, samples=samples, classes=()), contract(Task.REGRESSION))
+
+    assert len(card.rows) == 8 and len(card.more) == 22
+    assert "within 5 % of the spread" in card.figures[0].text
