@@ -14,10 +14,9 @@ from workers.graph.operators import HEAVY
 from workers.technique import About, Family, Fit, Forecast, Technique
 
 if TYPE_CHECKING:
-    from torch import Tensor, fx
+    from torch import fx
 
     from workers.model import LoadedModel
-    from workers.training.narrowing import Cut
     from workers.workbench import Workbench
 
 TAYLOR_ROWS = 512  # see workers.training.evidence
@@ -115,7 +114,14 @@ class FilterPruning(Technique):
         example = samples.example(bench)
         before = formats.facts(model.proto)
         left = surgery.known_layers(model.proto, self.excluded)
-        cut = self._cut(module, example, left, bench)
+        cut = narrowing.safe_cut(
+            module,
+            example,
+            narrowing.Cut(self.criterion, self.scope == "network", self.multiple, frozenset()),
+            bench,
+            keep_first=self.keep_first,
+            left=left,
+        )
         self._weigh(module, model, bench)
         bench.progress(1, 3, "Ranking the channels")
         if self.target == "macs":
@@ -132,29 +138,6 @@ class FilterPruning(Technique):
         was, now = ({names[path]: size for path, size in narrowing.widths(one).items()} for one in (module, made))
         self._tell(was, now, before, formats.facts(result.proto), bench)
         return result
-
-    def _cut(self, module: fx.GraphModule, example: tuple[Tensor, ...], left: frozenset[str], bench: Workbench) -> Cut:
-        """Which layers stay as they are: the outputs', the first, those named, and those something counts on."""
-        from workers.training import narrowing
-
-        if self.criterion == "batch-norm" and not narrowing.has_batch_norm(module):
-            raise YoursToFix(
-                "Expected batch normalisation to rank channels by, found none: exporters fold it into the layers.",
-                hint="Choose another criterion, such as L2.",
-                code="pruning.no-batch-norm",
-            )
-        first, last = narrowing.borders(module)
-        named = {path for path, name in narrowing.layer_names(module).items() if name in left}
-        kept = last | named | (first if self.keep_first else frozenset())
-        criterion = "l2" if self.criterion == "taylor" else self.criterion  # no gradients yet
-        probe = narrowing.Cut(criterion, self.scope == "network", self.multiple, kept)
-        if self.keep_first and not narrowing.can_lose(module, example, probe):
-            bench.log("Nothing but the first layer, and what keeps in step with it, can lose channels: it does.")
-            probe = narrowing.Cut(criterion, self.scope == "network", self.multiple, kept - (first - last - named))
-        unsafe = narrowing.unsafe(module, example, probe, bench.check)
-        if unsafe:
-            bench.log(f"{len(unsafe)} layers keep their width, because something fixed further on counts on it.")
-        return narrowing.Cut(self.criterion, self.scope == "network", self.multiple, probe.kept | unsafe)
 
     def _weigh(self, module: fx.GraphModule, model: LoadedModel, bench: Workbench) -> None:
         """Leave the gradients of the task's loss in the network, where the criterion asks for them."""

@@ -50,18 +50,20 @@ def train(
     *,
     name: str = "",
     after_step: Callable[[], None] = lambda: None,
+    may_keep: Callable[[], bool] = lambda: True,
 ) -> Trained:
     """Train a network in place and leave the weights of its best exam in it.
 
     Args:
         name: put before the names of the curves, where a step trains more than one network.
         after_step: called after every change of the weights.
+        may_keep: whether the network as it now is may be the result; it must be true after the last epoch.
 
     Raises:
         YoursToFix: if the loss is no longer a number.
         Stopped: if somebody asked the job to stop.
     """
-    return _Course(module, school, plan, bench, name, after_step).run()
+    return _Course(module, school, plan, bench, name, after_step, may_keep).run()
 
 
 class _Course:
@@ -73,11 +75,12 @@ class _Course:
         bench: Workbench,
         name: str,
         after_step: Callable[[], None],
+        may_keep: Callable[[], bool],
     ) -> None:
         self.module, self.school, self.plan, self.bench, self.name = module, school, plan, bench, name
-        self.after_step = after_step
+        self.after_step, self.may_keep = after_step, may_keep
         self.generator = torch.Generator().manual_seed(bench.seed)
-        self.steps = math.ceil(len(school.train) / plan.batch) * plan.epochs
+        self.steps = school.steps(plan.batch) * plan.epochs
         if is_pictorial(module):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.masks = zeros(module.parameters()) if plan.keep_zeros else []
@@ -86,11 +89,14 @@ class _Course:
         self.done = 0
 
     def run(self) -> Trained:
-        before = best = self._exam(0)
+        before = self._exam(0)
         kept, best_epoch = _state(self.module), 0
+        best = before if self.may_keep() else -math.inf
         for epoch in range(1, self.plan.epochs + 1):
             self._epoch(epoch)
             value = self._exam(epoch)
+            if not self.may_keep():
+                continue
             if value > best:
                 kept, best, best_epoch = _state(self.module), value, epoch
             elif self.plan.patience and epoch - best_epoch >= self.plan.patience:

@@ -11,7 +11,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -22,6 +22,7 @@ from workers.errors import YoursToFix
 from workers.numerics import ranking
 from workers.numerics.search import first_passing
 from workers.training.network import layer_name
+from workers.workbench import Workbench
 
 Criterion = Literal["l1", "l2", "taylor", "geometric-median", "batch-norm"]
 PRUNABLE = (nn.modules.conv._ConvNd, nn.Linear)
@@ -69,6 +70,44 @@ def unsafe(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut, check:
         if not _runs(lambda name=name: _halved(module, example, name), example, wanted):  # type: ignore[misc]
             found.add(name)
     return frozenset(found)
+
+
+def safe_cut(
+    module: fx.GraphModule,
+    example: tuple[Tensor, ...],
+    wish: Cut,
+    bench: Workbench,
+    *,
+    keep_first: bool,
+    left: frozenset[str] = frozenset(),
+) -> Cut:
+    """A cut that leaves the outputs' layers, the first, those named, and those something counts on.
+
+    Args:
+        left: names of layers as pages call them.
+
+    Raises:
+        YoursToFix: if it shall rank by batch-norm scales and there are none.
+    """
+    if wish.criterion == "batch-norm" and not has_batch_norm(module):
+        raise YoursToFix(
+            "Expected batch normalisation to rank channels by, found none: exporters fold it into the layers.",
+            hint="Choose another criterion, such as L2.",
+            code="pruning.no-batch-norm",
+        )
+    first, last = borders(module)
+    named = {path for path, name in layer_names(module).items() if name in left}
+    kept = last | named | (first if keep_first else frozenset()) | wish.kept
+    probe = replace(
+        wish, kept=kept, criterion="l2" if wish.criterion == "taylor" else wish.criterion
+    )  # no gradients yet
+    if keep_first and not can_lose(module, example, probe):
+        bench.log("Nothing but the first layer, and what keeps in step with it, can lose channels: it does.")
+        probe = replace(probe, kept=kept - (first - last - named))
+    fixed = unsafe(module, example, probe, bench.check)
+    if fixed:
+        bench.log(f"{len(fixed)} layers keep their width, because something fixed further on counts on it.")
+    return replace(wish, kept=probe.kept | fixed)
 
 
 def can_lose(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut) -> bool:

@@ -35,6 +35,11 @@ class Samples:
         order = torch.randperm(len(self), generator=generator)
         return (rows for rows in torch.split(order, size) if len(rows) > 1 or len(self) == 1)
 
+    def batches(self, size: int) -> int:
+        """How many batches :meth:`shuffled` makes."""
+        whole, rest = divmod(len(self), size)
+        return whole + int(rest > 1 or len(self) == 1)
+
     def in_order(self, size: int) -> Iterator[Tensor]:
         return iter(torch.split(torch.arange(len(self)), size))
 

@@ -64,6 +64,10 @@ class School:
                 code="training.nothing-to-learn",
             )
 
+    def steps(self, batch: int) -> int:
+        """How many batches one epoch has."""
+        return self.train.batches(batch)
+
     def without_teacher(self) -> School | None:
         """The same rows and exam with labels alone; None where there are no labels to learn from."""
         if self.targets is None:
