@@ -5,11 +5,16 @@ from django.urls import include, path
 from compressionhub.api import api
 from compressionhub.jobs import blobs
 from compressionhub.site import views
+from compressionhub.zoo.reports import shared
 
 urlpatterns = [
     path("healthz", views.healthz),
     path("metrics", views.metrics),
     path("", include("compressionhub.zoo.urls")),
+    path("reports/", include("compressionhub.zoo.reports.urls")),
+    path("approvals/", include("compressionhub.zoo.approvals.urls")),
+    path("shared/<str:token>/", shared.page, name="shared"),
+    path("shared/<str:token>/report.pdf", shared.pdf, name="shared-pdf"),
     path("", include("compressionhub.accounts.urls")),
     path("", include("compressionhub.library.urls")),
     path("jobs/", include("compressionhub.jobs.urls")),

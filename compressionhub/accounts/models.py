@@ -69,6 +69,9 @@ class Team(models.Model):
     name = models.CharField(max_length=80)
     slug = models.SlugField(max_length=90, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    shares_reports = models.BooleanField(
+        default=True, help_text="Admins may make links that show one report to people without an account."
+    )
 
     objects = TeamQuerySet.as_manager()
 

@@ -5,8 +5,8 @@ import unicodedata
 MOST_LETTERS = 120
 
 
-def display_name(raw: str, *, otherwise: str = "") -> str:
-    """A name fit to be shown: one line, no control or direction-changing characters, at most 120 letters.
+def display_name(raw: str, *, otherwise: str = "", most: int = MOST_LETTERS) -> str:
+    """A name fit to be shown: one line, no control or direction-changing characters, at most ``most`` letters.
 
     Line breaks would split headers and logs; bidirectional controls can make ``exe.xnno`` look like
     ``onnx.exe``. Letters, marks, emoji and the joiners inside them stay.
@@ -16,7 +16,7 @@ def display_name(raw: str, *, otherwise: str = "") -> str:
         letter if letter in joiners or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else " "
         for letter in unicodedata.normalize("NFC", raw)
     )
-    return " ".join(kept.split())[:MOST_LETTERS].strip() or otherwise
+    return " ".join(kept.split())[:most].strip() or otherwise
 
 
 def plain_text(raw: str, most: int) -> str:

@@ -121,3 +121,9 @@ class Entry(models.Model):
     def family(self) -> str:
         """The family of its techniques, or ``combined`` for several."""
         return self.families[0] if len(self.families) == 1 else "combined"
+
+
+# The other models of this app live beside what is done with them; Django finds them through this module.
+from compressionhub.zoo.approvals.models import Approval as Approval
+from compressionhub.zoo.reports.models import Report as Report
+from compressionhub.zoo.reports.models import ShareLink as ShareLink

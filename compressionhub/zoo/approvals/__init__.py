@@ -1,0 +1,1 @@
+"""Decisions that an entry may replace its baseline, each on one frozen report."""

@@ -1,0 +1,57 @@
+"""The forms that make a report and a link to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from compressionhub.accounts.models import Team, User
+from compressionhub.estimates.models import Workload
+from compressionhub.zoo.models import Entry
+from compressionhub.zoo.reports.actions import MOST_DAYS, MOST_VARIANTS, TITLE_LETTERS
+
+DAYS = ((1, "1 day"), (7, "7 days"), (30, "30 days"), (MOST_DAYS, f"{MOST_DAYS} days"))
+
+
+class ReportForm(forms.Form):
+    """Which variants, at which workload, and the question the reader has."""
+
+    entry = forms.ModelMultipleChoiceField(
+        Entry.objects.none(), label="Variants", widget=forms.CheckboxSelectMultiple,
+        help_text=f"One, or up to {MOST_VARIANTS} to compare. Each stands against its own baseline.",
+    )  # fmt: skip
+    workload = forms.ModelChoiceField(Workload.objects.none(), label="Workload", empty_label=None)
+    question = forms.CharField(
+        label="Question", required=False, max_length=TITLE_LETTERS,
+        help_text="What the reader wants to know. Empty: a plain one is written.",
+    )  # fmt: skip
+
+    def __init__(self, data: Any = None, *, user: User, team: Team, chosen: list[str], workload: str) -> None:
+        super().__init__(data, initial={"entry": chosen, "workload": workload or None})
+        self.fields["entry"].queryset = offered(user)  # type: ignore[attr-defined]
+        self.fields["workload"].queryset = Workload.objects.filter(team=team)  # type: ignore[attr-defined]
+        self.fields["workload"].widget.attrs["class"] = "form-select"
+        self.fields["question"].widget.attrs["class"] = "form-control"
+
+    def clean_entry(self) -> list[Entry]:
+        found = list(self.cleaned_data["entry"])
+        if len(found) > MOST_VARIANTS:
+            raise forms.ValidationError(f"Choose at most {MOST_VARIANTS}: a report is one page.")
+        return found
+
+
+def offered(user: User) -> QuerySet[Entry]:
+    """The entries a person may put on a report."""
+    return Entry.objects.visible_to(user).listed().select_related("team", "job", "published_by")
+
+
+class ShareForm(forms.Form):
+    """How long a link lives."""
+
+    days = forms.TypedChoiceField(choices=DAYS, coerce=int, initial=7, label="Works for")
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["days"].widget.attrs["class"] = "form-select"
