@@ -9,6 +9,7 @@ from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, NotAllowed, WrongState
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import State
+from compressionhub.library.names import display_name
 from compressionhub.zoo.models import Entry, Standing, Visibility
 from compressionhub.zoo.record import FileRecord, Origin, Record, StepRecord
 from workers.facts import Role
@@ -166,7 +167,7 @@ def _columns(record: Record) -> dict[str, object]:
 
 
 def _free_name(job: Job, name: str) -> str:
-    name = " ".join(name.split())[:80]
+    name = display_name(name, most=80)
     if not name:
         raise Invalid(
             "Expected a name for the entry, found none.",

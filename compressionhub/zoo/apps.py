@@ -22,9 +22,18 @@ class ZooConfig(AppConfig):
         register(Place(label="Zoo", icon="books", url_name="zoo:list", order=50, count=_entries, phone=True))
         register(Place(label="Compare", icon="scale", url_name="zoo:compare", order=55, phone=True))
         register(Place(label="Savings", icon="coin", url_name="zoo:savings", order=60, phone=True))
+        register(Place(label="Reports", icon="file-text", url_name="reports:index", order=70, count=_waiting))
 
 
 def _entries(request: HttpRequest) -> int:
     from compressionhub.zoo.models import Entry
 
     return Entry.objects.visible_to(request.user).listed().count()
+
+
+def _waiting(request: HttpRequest) -> str:
+    """How many decisions wait for this person."""
+    from compressionhub.zoo.approvals.standing import waiting_for
+
+    count = waiting_for(request.user, getattr(request, "team", None)).count()
+    return f"{count} to decide" if count else ""

@@ -6,11 +6,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from compressionhub.accounts.actions import audit
-from compressionhub.accounts.models import Team, User
-from compressionhub.accounts.permissions import MAY, Role, Verb, require
+from compressionhub.accounts.models import User
+from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, NotAllowed, WrongState
 from compressionhub.library.names import display_name
 from compressionhub.zoo.approvals.models import Approval, Decision
+from compressionhub.zoo.approvals.standing import someone_else_may
 from compressionhub.zoo.reports.models import Report
 
 WORDS = 500
@@ -97,12 +98,6 @@ def take_back(*, approval: Approval, by: User) -> Approval:
     approval.save()
     audit(by, "approval.take-back", approval, report=approval.report.number)
     return approval
-
-
-def someone_else_may(team: Team, by: User) -> bool:
-    """Whether anybody but this person may decide for a team."""
-    deciders = [role for role in Role if Verb.APPROVE in MAY[role]]
-    return team.memberships.filter(role__in=deciders, user__is_active=True).exclude(user=by).exists()
 
 
 def _locked(approval: Approval) -> Approval:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from compressionhub.accounts.models import Team
+from compressionhub.accounts.models import Team, User
+from compressionhub.accounts.permissions import MAY, Role, Verb, may
 from compressionhub.ui import units
-from compressionhub.zoo.approvals.models import Approval, Decision
+from compressionhub.zoo.approvals.models import Approval, ApprovalQuerySet, Decision
 from compressionhub.zoo.models import Entry
 
 NEVER_ASKED = "No approval had been asked for when this report was made."
@@ -16,6 +18,21 @@ def latest(entry: Entry, team: Team) -> Approval | None:
     """A team's open request for an entry, else the last one that was decided; those taken back do not count."""
     asked = Approval.objects.filter(entry=entry, team=team).exclude(decision=Decision.TAKEN_BACK)
     return asked.select_related("entry", "report", "asked_by", "decided_by").first()
+
+
+def waiting_for(user: Any, team: Team | None) -> ApprovalQuerySet:
+    """The open requests of a team that this person may decide; their own only where nobody else may."""
+    found = Approval.objects.visible_to(user).waiting()
+    if team is None or not may(user, Verb.APPROVE, team):
+        return found.none()
+    found = found.filter(team=team).select_related("entry", "report", "asked_by")
+    return found.exclude(asked_by=user) if someone_else_may(team, user) else found
+
+
+def someone_else_may(team: Team, by: User) -> bool:
+    """Whether anybody but this person may decide for a team."""
+    deciders = [role for role in Role if Verb.APPROVE in MAY[role]]
+    return team.memberships.filter(role__in=deciders, user__is_active=True).exclude(user=by).exists()
 
 
 def standing_of(entries: Sequence[Entry], team: Team) -> str:

@@ -15,6 +15,7 @@ from compressionhub.accounts.permissions import Verb, may
 from compressionhub.errors import Invalid
 from compressionhub.zoo.approvals import actions
 from compressionhub.zoo.approvals.models import Approval, ApprovalQuerySet, Decision
+from compressionhub.zoo.approvals.standing import someone_else_may
 from compressionhub.zoo.reports.models import Report
 
 PAGE = 50
@@ -45,7 +46,7 @@ def approval(request: HubRequest, pk: UUID) -> HttpResponse:
         "approval": found,
         "evidence": found.report.evidence,
         "may_decide": found.is_open and may_decide,
-        "must_be_other": may_decide and is_own and actions.someone_else_may(found.team, request.user),
+        "must_be_other": may_decide and is_own and someone_else_may(found.team, request.user),
         "may_take_back": found.is_open and (is_own or may_decide),
     }
     return render(request, "approvals/approval.html", context)

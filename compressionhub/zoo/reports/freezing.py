@@ -39,7 +39,7 @@ def freeze(
     assumed, now = workload.assumed, timezone.now()
     found = [_savings(entry, assumed) for entry in entries]
     variants = tuple(_variant(one) for one in found)
-    facts = every_input([each.inputs for one in found for each in _amounts(one)])
+    facts = [fact for fact in every_input([each.inputs for one in found for each in _amounts(one)]) if not _twice(fact)]
     return Evidence(
         team=str(workload.team),
         number=number,
@@ -100,6 +100,11 @@ def _amounts(found: Savings) -> Iterable[Amount]:
         yield from (pair.before, pair.after)
     for _, _, cost, _, even, _ in found.paybacks:
         yield from (cost, even)
+
+
+def _twice(fact: InputFact) -> bool:
+    """Whether this input of a comparison stands there as the baseline's own already."""
+    return fact.name.startswith("baseline_")
 
 
 def _estimated(found: Savings) -> tuple[Row, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compressionhub.estimates import said
@@ -19,7 +19,7 @@ METHOD = (
     "Carbon as in SCI, ISO/IEC 21031:2024: use and hardware, idle hardware included, offsets not counted. "
     "Accuracy, latency and file are measured; intervals are 95 %."
 )
-HONEST = "Line: low to high."
+SOURCE_LETTERS = 150
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,11 @@ def sheet_of(evidence: Evidence, sha256: str) -> Sheet:
         big=big,
         big_note=note,
         says=first.says if single else tuple(f"{one.name}: {one.says[1]}" for one in evidence.variants),
-        lines=tuple(_line(row) for row in first.rows) if single else (),
+        lines=tuple(_line(row) for row in first.rows if _is_told(row)) if single else (),
         heads=() if single else HEADS,
         compared=() if single else tuple(_compared(one) for one in evidence.variants),
         bars=_bars(first.carbon) if single else (),
-        rests=tuple(_rest(ground) for ground in evidence.grounds),
+        rests=(*_measured(evidence), *_rests(evidence.grounds)),
         formulas=tuple((one.title, one.formula) for one in evidence.formulas),
         method=METHOD,
         approval=evidence.approval,
@@ -193,6 +193,11 @@ def _line(row: Row) -> Line:
         title=row.title, before=text(row.before), after=text(row.after), saved=_saved(row), span=_span(row),
         grade=grade, share_grade=share_grade if share_grade != grade else "",
     )  # fmt: skip
+
+
+def _is_told(row: Row) -> bool:
+    """A payback of which nothing is known is said in a sentence and takes no line."""
+    return not row.slug.startswith("payback") or row.before.is_known or row.after.state != "unknown"
 
 
 def _saved(row: Row) -> str:
@@ -273,23 +278,50 @@ def _bar(part: CarbonParts, at: int, scale: float) -> Bar:
     )  # fmt: skip
 
 
-def _rest(ground: Ground) -> Rest:
-    marks = [mark for mark, holds in (("unverified", ground.unverified), ("old", bool(ground.stale))) if holds]
-    source = "; ".join(part for part in _told(ground) if part)
+def _measured(evidence: Evidence) -> tuple[Rest, ...]:
+    """Where accuracy, latency and file were measured, once for all variants of one job and machine."""
+    told = {row.after.source: one.name for one in evidence.variants if (row := one.row("metric"))}
+    title = "Accuracy, latency, file"
+    return tuple(
+        Rest(f"{title}, {name}" if len(told) > 1 else title, source, "A", False) for source, name in told.items()
+    )  # fmt: skip
+
+
+def _rests(grounds: Sequence[Ground]) -> tuple[Rest, ...]:
+    """Data by title, with the sources; then what each person has chosen, in one row each."""
+    data: dict[str, list[Ground]] = {}
+    choices: dict[str, list[Ground]] = {}
+    for ground in grounds:
+        kept = choices if ground.grade is None else data
+        kept.setdefault(ground.author if ground.grade is None else ground.title, []).append(ground)
+    chosen = (Rest(f"Chosen by {who}", "; ".join(map(_said, all_of)), CHOICE, False) for who, all_of in choices.items())
+    return (*(_rest(all_of) for all_of in data.values()), *chosen)
+
+
+def _rest(grounds: Sequence[Ground]) -> Rest:
+    """Inputs of one title, such as the service time before and after."""
+    first = grounds[0]
+    marks = [mark for mark, holds in (("unverified", first.unverified), ("old", bool(first.stale))) if holds]
+    sources = "; ".join(dict.fromkeys(source for ground in grounds if (source := _shortened(_source(ground)))))
     return Rest(
-        title=f"{ground.title}: {ground.said}",
-        source=f"{source} ({', '.join(marks)})" if marks else source,
-        grade=ground.grade or CHOICE,
-        old=bool(ground.stale),
+        title=f"{first.title}: {', '.join(dict.fromkeys(ground.said for ground in grounds))}",
+        source=f"{sources} ({', '.join(marks)})" if marks else sources,
+        grade=max(ground.grade or "" for ground in grounds),
+        old=bool(first.stale),
     )
 
 
-def _told(ground: Ground) -> Iterable[str]:
-    if ground.grade is None:
-        yield f"chosen by {ground.author}"
-        return
-    yield ground.source
-    yield ground.region
-    yield ground.licence
-    yield f"typed in by {ground.author}" if ground.author else ""
-    yield f"{ground.as_of.day} {ground.as_of:%b %Y}" if ground.as_of else str(ground.year or "")
+def _said(ground: Ground) -> str:
+    return f"{ground.title.lower() if ground.title[1:2].islower() else ground.title} {ground.said}"
+
+
+def _source(ground: Ground) -> str:
+    """Where an input is from and of when: the date first, so that it stays where the rest is cut."""
+    dated = f"{ground.as_of.day} {ground.as_of:%b %Y}" if ground.as_of else str(ground.year or "")
+    typed = f"typed in by {ground.author}" if ground.author else ""
+    return "; ".join(part for part in (dated, typed, ground.source, ground.region, ground.licence) if part)
+
+
+def _shortened(text: str) -> str:
+    """One page holds no essays: the tables that go with a report have every source in full."""
+    return text if len(text) <= SOURCE_LETTERS else f"{text[:SOURCE_LETTERS].rsplit(' ', 1)[0]} …"
