@@ -13,6 +13,7 @@ from compressionhub.errors import HubError
 from compressionhub.jobs.models import Job
 from compressionhub.library.sending import SentFile
 from compressionhub.zoo import actions, charts, label, savings
+from compressionhub.zoo.approvals.standing import latest
 from compressionhub.zoo.catalogue import ORDERS, browse
 from compressionhub.zoo.forms import PublishForm
 from compressionhub.zoo.history import history

@@ -62,6 +62,7 @@ def _page(request: HubRequest, workload: Workload) -> HttpResponse:
         "assumed": assumed,
         "entries": entries.values("pk", "name")[:MOST_OFFERED],
         "may_edit": may(request.user, Verb.EDIT_WORKLOAD, workload.team),
+        "may_report": may(request.user, Verb.REPORT, workload.team),
         **({} if problems else _figures(request, entries, assumed)),
     }
     return render(request, "zoo/savings.html#results" if request.htmx else "zoo/savings.html", context)
