@@ -66,6 +66,8 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
         "may_download": may(request.user, Verb.DOWNLOAD, request.team),
         "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
         "own": own,
+        "may_report": may(request.user, Verb.REPORT, request.team),
+        "approval": latest(found, request.team),
         "usual": savings.usual(request.team, found),
         "history": history(request.user, found.baseline, found) if own and found.baseline else None,
     }
