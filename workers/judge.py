@@ -15,7 +15,7 @@ from workers.elsewhere import elsewhere
 from workers.errors import OursToFix
 from workers.events import Evaluated, Judged, Progress, StepFinished, StepStarted
 from workers.facts import ModelFacts, Role
-from workers.report import Delta, Environment, Latency, Measured, Report, Service, StepReport
+from workers.report import Delta, Environment, Latency, Measured, NetworkWork, Report, Service, StepReport
 from workers.shop import Shop, StepNotes, rows, step_folder
 from workers.ticket import MODEL_FILE, OUTPUTS_FILE, SAMPLE_FILE
 from workers.workbench import Data
@@ -87,7 +87,12 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         changes=evaluation.changes(
             before, after, model.contract, classes=data.facts.target.classes, seed=shop.order.seed
         ),
+        work={"baseline": _work(facts[0]), "result": _work(facts[1])},
     )
+
+
+def _work(facts: ModelFacts) -> NetworkWork:
+    return NetworkWork(precision="int8" if facts.quantized else "float32", layers=facts.work)
 
 
 def _teller(shop: Shop, step: int) -> Callable[[int, str], None]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 
 from workers.errors import Frozen
-from workers.facts import Fit
+from workers.facts import Fit, KindOfWork
 
 VerdictWord = Literal["faster", "smaller-only", "slower", "no-gain"]
 BatchWord = Literal["faster", "slower", "not-faster"]
@@ -124,14 +124,14 @@ class Environment(Frozen):
 
 
 class Band(Frozen):
-    """A time or a ratio with the range in which nine of ten measurements are expected; class A is a measurement."""
+    """A time or a ratio with the range in which nine of ten measurements are expected. Class A is a measurement."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     value: float
     low: float
     high: float
-    grade: Literal["A", "C", "D"] = Field(validation_alias=GRADE, serialization_alias="class")
+    grade: Literal["A", "B", "C", "D"] = Field(validation_alias=GRADE, serialization_alias="class")
 
 
 class MemoryTrial(Frozen):
@@ -254,6 +254,13 @@ class Changes(Frozen):
     samples: tuple[ChangedSample, ...] = ()
 
 
+class NetworkWork(Frozen):
+    """What a network does, by kind of layer: what a prediction of its time elsewhere, or a latency file, needs."""
+
+    precision: Literal["float32", "int8"]
+    layers: tuple[KindOfWork, ...]
+
+
 class Report(Frozen):
     baseline: Measured
     result: Measured
@@ -264,6 +271,7 @@ class Report(Frozen):
     notes: tuple[str, ...] = ()
     emulation: Emulation | None = None
     changes: Changes | None = None
+    work: dict[Literal["baseline", "result"], NetworkWork] = {}
 
     @property
     def validated_on(self) -> tuple[str, ...]:

@@ -206,3 +206,28 @@ def test_a_run_for_another_device_answers_three_questions_and_its_bundle_says_wh
     said = [json.loads(line)["type"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert said.count("judged") == 1
     assert not {"emulated", "compared"} & set(said)
+
+
+def test_the_bundles_script_times_the_model_on_the_device_it_stands_on_and_writes_a_latency_file(out, tmp_path):
+    from workers.emulation.latency_file import read
+
+    target = tmp_path / "out.json"
+    command = [sys.executable, str(out / "run.py"), "--bench", str(target), "--device", "host-1t"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    assert ran.returncode == 0, ran.stderr
+
+    found = read(target.read_bytes())
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (found.device, found.threads, found.precision) == ("host-1t", 1, "int8")
+    assert found.model_sha256 == manifest["files"]["model.onnx"]["sha256"]
+    assert sum(layer.macs for layer in found.layers) == pytest.approx(
+        json.loads((out / "report.json").read_text())["result"]["macs"]
+    )
+
+
+def test_timing_without_a_device_is_refused_before_anything_runs(out):
+    command = [sys.executable, str(out / "run.py"), "--bench", "out.json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2
+    assert "--device KEY" in ran.stderr

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from workers.device import profile
 from workers.report import Report
 from workers.ticket import Blob, Ticket
 
@@ -28,6 +29,7 @@ def write_manifest(
     Returns:
         ``path``.
     """
+    result = report.work.get("result")
     said = {
         "format": FORMAT,
         "model": "model.onnx",
@@ -41,6 +43,9 @@ def write_manifest(
         "validated_on": list(report.validated_on),
         "emulation": report.emulation.model_dump(mode="json") if report.emulation else None,
         "made_for": ticket.device,
+        "threads": profile(ticket.device).threads,
+        "precision": result.precision if result else "float32",
+        "layers": [row.model_dump(mode="json") for row in result.layers] if result else [],
         "isa": list(report.environment.isa),
         "versions": report.environment.versions,
         "metrics": {name: interval.model_dump() for name, interval in report.result.metrics.items()},

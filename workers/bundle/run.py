@@ -3,12 +3,18 @@
 It checks every file against the hashes in manifest.json, feeds the sample, compares the answer
 with the one that was measured, prints it, and exits 0 if they agree. On a processor with other
 instructions than the one it was measured on, an int8 model may answer a little differently.
+With ``--bench out.json --device KEY`` it then times the model here and writes a latency file, which
+can be uploaded on the page of that device.
 """
 
+import argparse
 import hashlib
 import json
 import os
+import platform
 import sys
+import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +25,11 @@ import onnxruntime as ort
 
 HERE = Path(__file__).resolve().parent
 CLOSE_ENOUGH = 0.02  # of the largest answer; other processors round int8 sums differently
+ROUNDS, RUNS_PER_ROUND, WARM_UP_RUNS, LONGEST_SECONDS = 20, 50, 10, 60.0
 
 
 def main() -> int:
+    options = arguments()
     manifest = json.loads((HERE / "manifest.json").read_text())
     for name, facts in manifest["files"].items():
         found = hashlib.sha256((HERE / name).read_bytes()).hexdigest()
@@ -32,7 +40,7 @@ def main() -> int:
             return 2
     sample = np.load(HERE / manifest["sample"], allow_pickle=False)
     feed = {name.removeprefix("input__"): sample[name] for name in sample.files if name.startswith("input__")}
-    session = ort.InferenceSession(str(HERE / manifest["model"]), providers=["CPUExecutionProvider"])
+    session = open_session(manifest, options.threads)
     names = [output.name for output in session.get_outputs()]
     for name, answer in zip(names, session.run(None, feed), strict=True):
         expected = sample[f"output__{name}"]
@@ -42,7 +50,58 @@ def main() -> int:
             print(f"{name}: the answer is {apart:.3g} away from the measured one.", file=sys.stderr)
             return 1
     print("The answers agree with those that were measured.")
+    if options.bench is not None:
+        options.bench.write_text(json.dumps(latency_file(manifest, session, feed, options), indent=1))
+        print(f"Wrote {options.bench}; upload it on the page of the device {options.device}.")
     return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run this model on its sample, and time it if asked to.")
+    parser.add_argument("--bench", type=Path, metavar="FILE", help="also time it, and write a latency file")
+    parser.add_argument("--device", metavar="KEY", help="the device profile that this machine is; needed to time")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="without it those it was made for")
+    options = parser.parse_args()
+    if options.bench is not None and not options.device:
+        parser.error("--bench needs --device KEY: the key of the profile that this machine is, for example rpi5")
+    return options
+
+
+def open_session(manifest: dict[str, Any], threads: int) -> ort.InferenceSession:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads or manifest.get("threads") or 1
+    return ort.InferenceSession(str(HERE / manifest["model"]), settings, providers=["CPUExecutionProvider"])
+
+
+def latency_file(
+    manifest: dict[str, Any], session: ort.InferenceSession, feed: dict[str, np.ndarray], options: argparse.Namespace
+) -> dict[str, Any]:
+    """What was timed, in rounds; nine of ten medians of the rounds lie between low and high."""
+    for _ in range(WARM_UP_RUNS):
+        session.run(None, feed)
+    rounds: list[list[float]] = []
+    begin = time.perf_counter()
+    while len(rounds) < ROUNDS and (len(rounds) < 2 or time.perf_counter() - begin < LONGEST_SECONDS):
+        rounds.append([timed(session, feed) for _ in range(RUNS_PER_ROUND)])
+    everything, medians = np.concatenate(rounds), np.median(rounds, axis=1)
+    p50, p95, p99 = (float(value) for value in np.percentile(everything, [50, 95, 99]))
+    low, high = (float(value) for value in np.percentile(medians, [5, 95]))
+    return {
+        "format": "compressionhub-latency", "version": 1, "device": options.device,
+        "machine": platform.machine(), "processor": platform.processor()[:200], "system": platform.platform()[:200],
+        "runtime": "onnxruntime", "runtime_version": ort.__version__,
+        "threads": session.get_session_options().intra_op_num_threads, "precision": manifest["precision"],
+        "model_sha256": manifest["files"][manifest["model"]]["sha256"], "batch": 1, "runs": len(everything),
+        "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "low_ms": min(low, p50), "high_ms": max(high, p50),
+        "layers": manifest["layers"], "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),  # noqa: UP017 older Pythons run this
+    }  # fmt: skip
+
+
+def timed(session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> float:
+    """Milliseconds of one run."""
+    begin = time.perf_counter()
+    session.run(None, feed)
+    return (time.perf_counter() - begin) * 1000
 
 
 def describe(answer: np.ndarray, contract: dict[str, Any]) -> str:

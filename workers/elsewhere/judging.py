@@ -3,6 +3,7 @@
 Whether the network fits and whether it answers the same is tried afterwards, in processes of their own.
 """
 
+import hashlib
 from pathlib import Path
 
 from workers.contract import Contract
@@ -37,9 +38,14 @@ def elsewhere(shop: Shop, result: Path, facts: list[ModelFacts], data: Data, con
         threads=there.threads,
         fits=Trials(baseline=NOT_TRIED, result=NOT_TRIED),
         answers=SameAnswers(same=None, why="They were not compared."),
-        predicted=predict_pair(facts[0], facts[1], there, shop.order.anchors),
+        predicted=predict_pair(facts[0], facts[1], there, shop.order.anchors, (_sha256(shop.model), _sha256(result))),
         accuracy=cross_check(shop, there, result, facts[1], data, contract),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def keep_rows(data: Data, count: int) -> None:

@@ -22,6 +22,7 @@ TAIL = 0.05
 UNSEEN_KIND = 2.0
 OTHER_RUNTIME = 1.5
 HOST_EXPONENT, HOST_EXPONENT_THREADS = 0.4, 0.3  # one thread; more: on published tables its residuals carry less over
+DOUBT_SAME_RUNTIME, DOUBT_OTHER_RUNTIME = 9.0, 0.25  # times that weigh as much as having none
 LEAST_PAIRS = 3
 OTHER_TABLE = math.log(2)
 UPLOAD = "Measure it there, or upload a latency file."
@@ -37,17 +38,23 @@ class HostTime(Frozen):
 
 
 class Anchor(Frozen):
-    """A network's median time in floating point on the very device asked about, measured under a runtime."""
+    """A network's median time on the very device asked about, measured under a runtime; with its range, if known."""
 
     layers: tuple[Layer, ...] = Field(min_length=1, max_length=100_000)
     p50_ms: float = Field(gt=0, le=1e9)
+    low_ms: float | None = Field(default=None, gt=0, le=1e9)
+    high_ms: float | None = Field(default=None, gt=0, le=1e9)
     runtime: str
+    precision: Precision = "float32"
+    sha256: str = ""
+    source: str = ""
 
 
 class Ask(Frozen):
     """What to predict. ``runtime`` is the one it will run under; the profile's own where it is not given.
 
-    ``anchors`` come from a latency file of the device; with them ``host`` is not needed and not looked at.
+    ``anchors`` come from latency files of the device; with them ``host`` is not needed and not looked at. ``sha256``
+    names the network's file, where it is known.
     """
 
     layers: tuple[Layer, ...] = Field(min_length=1, max_length=100_000)
@@ -55,6 +62,7 @@ class Ask(Frozen):
     anchors: tuple[Anchor, ...] = Field(default=(), max_length=1000)
     precision: Precision = "float32"
     runtime: str = ""
+    sha256: str = ""
 
 
 class Prediction(Frozen):
@@ -72,7 +80,8 @@ class Prediction(Frozen):
         if self.latency_ms is None:
             return self.why
         band = self.latency_ms
-        return f"{band.value:.3g} ms ({band.low:.3g} to {band.high:.3g}), predicted, class {band.grade}"
+        how = "measured there" if band.grade == "A" else "predicted"
+        return f"{band.value:.3g} ms ({band.low:.3g} to {band.high:.3g}), {how}, class {band.grade}"
 
 
 class Foretold(Frozen):
@@ -109,12 +118,16 @@ def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
 
     Returns:
         The time with its band and notes; or no time and the reason, where the profile has no fitted parameters,
-        no int8 pairs for an int8 network, or there is no work to time.
+        no int8 pairs for an int8 network, or there is no work to time. Where an anchor is of this very network, its
+        time is the answer and nothing is predicted.
 
     Raises:
         YoursToFix: if ``ask.host`` names no known profile.
     """
     host = None if ask.host is None else device.profile(ask.host.device)
+    anchors = _anchors(ask, profile)
+    if (own := _own_time(ask, anchors)) is not None:
+        return _measured(own, ask, profile)
     fit = profile.fit
     if fit is None:
         return _nothing(
@@ -124,7 +137,6 @@ def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
     if not 0 < value < math.inf:
         return _nothing(profile, "The layers given hold no work that could be timed.")
     notes = [f"calibrated on {fit.runtime}, {len(fit.models)} networks"]
-    anchors = _anchors(ask, profile)
     factor, said = _anchor_factor(anchors, fit) if anchors else _host_factor(ask, fit, host)
     notes += said
     spread = spread_of(fit)
@@ -187,7 +199,7 @@ def speedup(before: Ask, after: Ask, profile: DeviceProfile) -> Band | None:
         return None
     value = first.value / second.value
     fit = profile.fit
-    if fit is not None and before.layers == after.layers and "A" not in (first.grade, second.grade):
+    if fit is not None and before.layers == after.layers and {first.grade, second.grade} <= {"C", "D"}:
         alike = before.precision == after.precision
         spread = _Spread(low=0.0, high=0.0) if alike else _int8(fit)[1].times(_widened(after, profile, fit)[0])
         return Band(
@@ -253,18 +265,53 @@ def _seconds(part: Work, fit: Fit) -> float:
 
 
 def _anchors(ask: Ask, profile: DeviceProfile) -> list[Anchor]:
-    """The times under the runtime asked about; of those only the ones of the same network, where there are any."""
+    """The times under the runtime asked about, in the number format asked about where there are any."""
     fitting = [anchor for anchor in ask.anchors if anchor.runtime == (ask.runtime or profile.runtime)]
-    return [anchor for anchor in fitting if anchor.layers == ask.layers] or fitting
+    return [anchor for anchor in fitting if anchor.precision == ask.precision] or fitting
+
+
+def _own_time(ask: Ask, anchors: Sequence[Anchor]) -> Anchor | None:
+    """The time of the network itself: of its very file, or of one with the same layers in the same numbers."""
+    same = [anchor for anchor in anchors if anchor.layers == ask.layers and anchor.precision == ask.precision]
+    exact = [anchor for anchor in anchors if ask.sha256 and anchor.sha256 == ask.sha256]
+    return next(iter((*exact, *same)), None)
+
+
+def _measured(own: Anchor, ask: Ask, profile: DeviceProfile) -> Prediction:
+    """A time as its file states it; one of the same layers with other weights is modelled, as firm as a good fit."""
+    exact = bool(ask.sha256) and own.sha256 == ask.sha256
+    least = LEAST_BAND["C"] if not exact else 0.0
+    low = min(own.low_ms or own.p50_ms, own.p50_ms * (1 - least))
+    high = max(own.high_ms or own.p50_ms, own.p50_ms * (1 + least))
+    said = "measured on this device" if exact else "measured on this device with the same layers and other weights"
+    return Prediction(
+        device=profile.key,
+        latency_ms=Band(value=own.p50_ms, low=low, high=high, grade="A" if exact else "B"),
+        notes=(f"{said}, under {own.runtime}",),
+        source=own.source,
+    )
 
 
 def _anchor_factor(anchors: Sequence[Anchor], fit: Fit) -> tuple[float, list[str]]:
-    """How far times measured on the device itself lie from their predictions; their geometric mean."""
-    off = [math.log(anchor.p50_ms / expected) for anchor in anchors if (expected := float_ms(anchor.layers, fit))]
+    """How far times of other networks on the device itself move a prediction: their geometric mean, drawn towards 1.
+
+    How firmly depends on what a time can tell. On published tables, with fit and anchor under one runtime, it tells
+    hardly anything of another network (best exponent 0.1 for one time). A runtime of its own shifts all networks.
+    """
+    off = [math.log(anchor.p50_ms / expected) for anchor in anchors if (expected := _expected_ms(anchor, fit))]
     if not off:
         return 1.0, []
-    factor = math.exp(sum(off) / len(off))
-    return factor, [f"anchored on {len(off)} times of this device, {factor:.2f} times their predictions"]
+    doubt = DOUBT_OTHER_RUNTIME if anchors[0].runtime != fit.runtime else DOUBT_SAME_RUNTIME
+    exponent = len(off) / (len(off) + doubt)
+    apart = math.exp(sum(off) / len(off))
+    times = "1 time" if len(off) == 1 else f"{len(off)} times"
+    note = f"anchored on {times} of this device, {apart:.2f} times the prediction, to the power {exponent:.2f}"
+    return apart**exponent, [note]
+
+
+def _expected_ms(anchor: Anchor, fit: Fit) -> float:
+    quantized = anchor.precision == "int8" and len(fit.int8_speedups) >= LEAST_PAIRS
+    return float_ms(anchor.layers, fit) / (_int8(fit)[0] if quantized else 1.0)
 
 
 def _host_factor(ask: Ask, fit: Fit, host: DeviceProfile | None) -> tuple[float, list[str]]:

@@ -130,26 +130,70 @@ def test_an_unknown_host_is_refused():
         predict(Ask(layers=network(), host=HostTime(device="nowhere", p50_ms=5)), a_profile(a_fit()))
 
 
-def test_a_time_of_the_device_itself_moves_its_predictions_in_full_and_needs_no_wider_band():
-    profile = a_profile(a_fit(), runtime="onnxruntime")
-    plain = band(Ask(layers=network()), profile)
-    other = network(macs=60e6)
-    measured = 3 * band(Ask(layers=other), profile).value
+def anchor(**changes) -> Anchor:
+    return Anchor.model_validate({"layers": network(), "p50_ms": 7.0, "runtime": "ncnn"} | changes)
 
-    found = band(
-        Ask(layers=network(), anchors=(Anchor(layers=other, p50_ms=measured, runtime="onnxruntime"),)), profile
+
+@pytest.mark.parametrize(
+    ("runtime", "number", "exponent"),
+    [("onnxruntime", 1, 0.8), ("onnxruntime", 3, 3 / 3.25), ("ncnn", 1, 0.1), ("ncnn", 9, 0.5)],
+)
+def test_times_of_the_device_move_predictions_most_where_its_runtime_was_never_fitted(runtime, number, exponent):
+    profile = a_profile(a_fit(), runtime=runtime)
+    plain = band(Ask(layers=network()), profile)
+    others = [network(macs=60e6 + i) for i in range(number)]
+    taken = tuple(
+        anchor(layers=one, p50_ms=3 * band(Ask(layers=one), profile).value, runtime=runtime) for one in others
     )
 
-    assert found.value == pytest.approx(3 * plain.value)
-    assert found.high / found.value < plain.high / plain.value
+    found = band(Ask(layers=network(), anchors=taken), profile)
+
+    assert found.value == pytest.approx(plain.value * 3**exponent)
+    assert found.grade == "C"
 
 
-def test_of_several_anchors_the_one_of_the_same_network_counts_alone():
+def test_a_time_under_the_runtime_asked_about_needs_no_wider_band():
+    profile = a_profile(a_fit(), runtime="onnxruntime")
+    plain = band(Ask(layers=network()), profile)
+
+    found = band(Ask(layers=network(), anchors=(anchor(layers=network(macs=60e6), runtime="onnxruntime"),)), profile)
+
+    assert found.high / found.value == pytest.approx((plain.high / plain.value) ** (1 / 1.5))
+
+
+@pytest.mark.parametrize("fit", [a_fit(), None])
+def test_the_time_of_the_very_file_is_the_answer_also_where_nothing_is_fitted(fit):
+    own = anchor(sha256="ab", low_ms=6.8, high_ms=7.3, source="a latency file of Ann's")
+    other = anchor(layers=network(macs=60e6), p50_ms=100.0)
+
+    found = predict(Ask(layers=network(), anchors=(other, own), sha256="ab"), a_profile(fit))
+
+    assert (found.latency_ms.value, found.latency_ms.low, found.latency_ms.high) == (7.0, 6.8, 7.3)
+    assert (found.latency_ms.grade, found.source) == ("A", "a latency file of Ann's")
+    assert "measured there" in found.sentence
+
+
+def test_the_same_layers_with_other_weights_are_modelled_not_measured():
+    found = band(Ask(layers=network(), anchors=(anchor(sha256="ab"),), sha256="cd"), a_profile(a_fit()))
+
+    assert (found.value, found.grade) == (7.0, "B")
+    assert (found.low, found.high) == (pytest.approx(7 * 0.85), pytest.approx(7 * 1.15))
+
+
+def test_a_float_time_is_not_that_of_the_same_layers_in_8_bits():
     profile = a_profile(a_fit())
-    same = Anchor(layers=network(), p50_ms=7.0, runtime="ncnn")
-    other = Anchor(layers=network(macs=60e6), p50_ms=100.0, runtime="ncnn")
 
-    assert band(Ask(layers=network(), anchors=(other, same)), profile).value == pytest.approx(7.0)
+    found = band(Ask(layers=network(), precision="int8", anchors=(anchor(),)), profile)
+
+    assert found.grade == "C"
+    assert found.value != 7.0
+
+
+def test_other_networks_stay_unpredicted_where_nothing_is_fitted():
+    found = predict(Ask(layers=network(), anchors=(anchor(layers=network(macs=60e6)),)), a_profile(None))
+
+    assert found.latency_ms is None
+    assert "upload a latency file" in found.why
 
 
 def test_an_anchor_of_another_runtime_is_not_taken():
