@@ -138,6 +138,7 @@ def slower(entries: Sequence[Plotted]) -> dict[str, Any]:
                 "formatter": "slower than\nits baseline",
                 "color": "$bad",
                 "fontSize": 12,
+                "lineHeight": 15,
             },
         },
         {"xAxis": 0.95},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from compressionhub.estimates.assumptions import Assumptions, claimed
@@ -29,6 +29,7 @@ class Timed:
     before: Network
     after: Network
     layers: tuple[Layer, ...] = ()
+    _carriages: dict[str, Carriage | None] = field(default_factory=dict, compare=False, repr=False)
 
     def on(self, there: Machine, assumed: Assumptions) -> tuple[ServiceTime, ...]:
         """Both on a machine: measured there, carried there, or claimed to be the same.
@@ -47,9 +48,14 @@ class Timed:
         return claimed(services, machine=there.name, by=assumed.same_machine)
 
     def _carriage(self, target: DeviceProfile | None) -> Carriage | None:
-        """The predicted ratio of times; the same for both, from the baseline's layers."""
+        """The predicted ratio of times; the same for both, from the baseline's layers; predicted once a target."""
         if target is None or not self.layers:
             return None
+        if target.key not in self._carriages:
+            self._carriages[target.key] = self._predicted(target)
+        return self._carriages[target.key]
+
+    def _predicted(self, target: DeviceProfile) -> Carriage | None:
         found = predicted_ratio(self.layers, self.here, target, runtime=RUNTIME)
         if found is None:
             return None

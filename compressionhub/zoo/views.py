@@ -15,6 +15,7 @@ from compressionhub.library.sending import SentFile
 from compressionhub.zoo import actions, charts, label, savings
 from compressionhub.zoo.approvals.standing import latest
 from compressionhub.zoo.catalogue import ORDERS, browse
+from compressionhub.zoo.compare.page import Asked
 from compressionhub.zoo.forms import PublishForm
 from compressionhub.zoo.history import history
 from compressionhub.zoo.models import Entry, Standing
@@ -38,8 +39,12 @@ def home(request: HubRequest) -> HttpResponse:
 def catalogue(request: HubRequest) -> HttpResponse:
     entries = list(Entry.objects.visible_to(request.user).listed().select_related("team"))
     found = browse(entries, request.GET)
+    picked = Asked.of(request.GET).chosen
+    shown = {each.pk for each in found.shown}
     context = {
         "found": found,
+        "picked": picked,
+        "picked_elsewhere": [each for each in picked if each not in shown],
         "orders": [(key, says) for key, (says, _) in ORDERS.items()],
         "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
     }

@@ -97,6 +97,8 @@ def _draft(request: HubRequest) -> Draft:
     kept, author = workload.assumed, str(request.user)
     plain = WorkloadForm(assumed=kept, author=author)
     asked = {name: request.GET[name] for name in plain.fields if name in request.GET}
+    if "quick" in request.GET:  # sent without a script: a box that is not ticked is not sent at all
+        asked.setdefault("same_machine", "")
     if not asked:
         return Draft(workload, plain, kept)
     fields = asked if "volume" in asked and "name" in asked else {**_written(plain), **asked}

@@ -60,12 +60,20 @@ def _page(request: HubRequest, workload: Workload) -> HttpResponse:
         "changed": assumed.differing(kept),
         "assumptions": kept.count(),
         "assumed": assumed,
+        "compare_query": _without_entry(request),
         "entries": entries.values("pk", "name")[:MOST_OFFERED],
         "may_edit": may(request.user, Verb.EDIT_WORKLOAD, workload.team),
         "may_report": may(request.user, Verb.REPORT, workload.team),
         **({} if problems else _figures(request, entries, assumed)),
     }
     return render(request, "zoo/savings.html#results" if request.htmx else "zoo/savings.html", context)
+
+
+def _without_entry(request: HubRequest) -> str:
+    """What the address changes of the workload, to be taken along."""
+    query = request.GET.copy()
+    query.pop("entry", None)
+    return query.urlencode()
 
 
 def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[str, Any]:

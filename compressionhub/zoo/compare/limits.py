@@ -31,6 +31,7 @@ class Limit:
     key: str
     title: str
     word: str
+    column: str
     stops: tuple[Stop, ...]
     at: int
 
@@ -46,6 +47,13 @@ class Limit:
     def last(self) -> int:
         return len(self.stops) - 1
 
+    def excess(self, figure: float | None) -> float:
+        """How far beyond it a figure lies, in widths of the slider."""
+        if self.value is None or not self.is_broken_by(figure):
+            return 0.0
+        width = max((stop.value for stop in self.stops if stop.value), default=1.0)
+        return math.inf if figure is None else (figure - self.value) / width
+
     def is_broken_by(self, figure: float | None) -> bool:
         """Whether a figure lies beyond it; one that is not known does, as soon as there is a limit."""
         return self.value is not None and (figure is None or figure > self.value)
@@ -53,12 +61,17 @@ class Limit:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a limit is about. ``write`` makes its labels."""
+    """What a limit is about, and which column of a row shows it. ``write`` makes its labels.
+
+    With a ``step`` its stops are even ones from zero; without, they follow the figures.
+    """
 
     key: str
     title: str
     word: str
     write: Callable[[float], str]
+    column: str = ""
+    step: float = 0.0
 
 
 def limit(kind: Kind, figures: Iterable[float | None], asked: str | None, *, usual: float | None = None) -> Limit:
@@ -70,10 +83,11 @@ def limit(kind: Kind, figures: Iterable[float | None], asked: str | None, *, usu
     """
     known = [each for each in figures if each is not None and math.isfinite(each)]
     wanted = _number(asked) if asked is not None else usual
-    values = sorted({*_places(known), *([] if wanted is None else [wanted])})
+    places = _even(max(known, default=0.0), kind.step) if kind.step else _places(known)
+    values = sorted({*places, *([] if wanted is None else [wanted])})
     stops = (*(Stop(value, kind.write(value)) for value in values), Stop(None, ANY))
     at = values.index(wanted) if wanted is not None else len(values)
-    return Limit(kind.key, kind.title, kind.word, stops, at)
+    return Limit(kind.key, kind.title, kind.word, kind.column or kind.key, stops, at)
 
 
 def _number(asked: str) -> float | None:
@@ -92,10 +106,15 @@ def _places(known: Sequence[float]) -> list[float]:
     positive = min(each for each in known if each > 0)
     if least == 0 or most / positive < 8:
         step = _nice((most - least) / STOPS or most / STOPS)
-        first, last = math.floor(least / step), math.ceil(most / step)
-        return [round(place * step, 12) for place in range(first, last + 1)]
+        return _even(most, step, first=math.floor(least / step))
     ratio = (most / positive) ** (1 / STOPS)
     return sorted({_up(positive * ratio**place) for place in range(STOPS + 1)} | {_up(most)})
+
+
+def _even(most: float, step: float, *, first: int = 0) -> list[float]:
+    """Steps of one width, wider ones where they would be too many, up to the figure ``most``."""
+    wide = _nice(max(step, most / STOPS / 2)) if first == 0 else step
+    return [round(place * wide, 12) for place in range(first, max(first, math.ceil(most / wide - 1e-9)) + 1)]
 
 
 def _nice(step: float) -> float:

@@ -150,7 +150,7 @@ class Comparison:
     def limits(self) -> list[Limit]:
         currency = self.estimated.currency if self.estimated else "$"
         kinds = (
-            Kind("loss", "Accuracy loss at most", "accuracy limit", _points),
+            Kind("loss", "Accuracy loss at most", "accuracy limit", _points, column="change", step=0.05),
             Kind("p95", "p95 at peak at most", "latency limit", lambda value: said.figure(value, "ms")),
             Kind("bill", "Bill at most", "budget", lambda value: said.figure(value, currency)),
             Kind("kg", "CO₂e at most", "CO₂e limit", lambda value: said.figure(value, "kg CO2e")),
@@ -303,6 +303,7 @@ class Comparison:
                 {
                     "key": each.key,
                     "word": each.word,
+                    "column": each.column,
                     "at": each.at,
                     "stops": [(one.value, one.label) for one in each.stops],
                 }

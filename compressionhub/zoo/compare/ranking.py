@@ -12,12 +12,16 @@ from workers.serving.shown import NOTHING
 
 @dataclass(frozen=True)
 class Placed:
-    """A row in its place. ``fit`` says whether it holds the limits, else which one it breaks or what is missing."""
+    """A row in its place. ``fit`` says whether it holds the limits, else which one it breaks or what is missing.
+
+    ``broken`` tells every limit it is over with its figure, ``excess`` by how much in all.
+    """
 
     row: Row
     holds: bool
     fit: str
     broken: tuple[str, ...] = ()
+    excess: float = 0.0
 
 
 def placed(rows: Sequence[Row], limits: Sequence[Limit], order: str) -> list[Placed]:
@@ -28,11 +32,12 @@ def placed(rows: Sequence[Row], limits: Sequence[Limit], order: str) -> list[Pla
 
 
 def _place(row: Row, limits: Sequence[Limit], money: bool) -> Placed:
-    broken = tuple(limit.word for limit in limits if limit.is_broken_by(row.limited[limit.key]))
-    unknown = money and row.share is None
-    if unknown:
-        return Placed(row, False, row.reason, broken)
-    return Placed(row, not broken, f"over {broken[0]}" if broken else "within limits", broken)
+    over = [limit for limit in limits if limit.is_broken_by(row.limited[limit.key])]
+    told = tuple(f"{limit.word} at {row.texts[limit.column][0]}" for limit in over)
+    excess = sum(limit.excess(row.limited[limit.key]) for limit in over)
+    if money and row.share is None:
+        return Placed(row, False, row.reason, told, excess)
+    return Placed(row, not over, f"over {over[0].word}" if over else "within limits", told, excess)
 
 
 def sentence(found: Sequence[Placed], order: str) -> str:
@@ -44,7 +49,7 @@ def sentence(found: Sequence[Placed], order: str) -> str:
         return f"No variant within these limits saves money. The nearest is {best.row.name}: it {best.row.says}"
     if best.holds:
         return f"Choose {best.row.name}: it {best.row.says}"
-    near = min((each for each in found if each.broken), key=lambda each: len(each.broken), default=None)
+    near = min((each for each in found if each.broken), key=lambda each: each.excess, default=None)
     if near is None:
         return "No variant can be chosen: what each would cost is not known."
     return f"No variant holds all limits. The nearest miss is {near.row.name}, over {' and '.join(near.broken)}."

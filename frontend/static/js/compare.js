@@ -30,10 +30,16 @@ function limitsNow() {
   return data.limits.map((limit) => ({ ...limit, value: limit.stops[limit.at][0], label: limit.stops[limit.at][1] }));
 }
 
+// How far beyond a limit a figure lies, in widths of the slider.
+function excess(limit, figure) {
+  const width = Math.max(...limit.stops.map(([value]) => value ?? 0)) || 1;
+  return figure === null ? Infinity : (figure - limit.value) / width;
+}
+
 function place(row, limits, money) {
-  const broken = limits.filter((limit) => limit.value !== null && (row.limited[limit.key] === null || row.limited[limit.key] > limit.value)).map((limit) => limit.word);
-  if (money && row.share === null) return { row, broken, holds: false, fit: row.reason };
-  return { row, broken, holds: !broken.length, fit: broken.length ? `over ${broken[0]}` : "within limits" };
+  const over = limits.filter(({ key, value }) => value !== null && (row.limited[key] === null || row.limited[key] > value));
+  const fit = money && row.share === null ? row.reason : over.length ? `over ${over[0].word}` : "within limits";
+  return { row, over, fit, holds: !over.length && !(money && row.share === null) };
 }
 
 function placed(limits) {
@@ -45,9 +51,11 @@ function sentence(found) {
   const best = found[0];
   if (best.holds && data.order === "saves" && (best.row.share ?? 0) < -NOTHING) return `No variant within these limits saves money. The nearest is ${best.row.name}: it ${best.row.says}`;
   if (best.holds) return `Choose ${best.row.name}: it ${best.row.says}`;
-  const near = found.filter((each) => each.broken.length).reduce((least, each) => (!least || each.broken.length < least.broken.length ? each : least), null);
+  const far = ({ row, over }) => over.reduce((sum, limit) => sum + excess(limit, row.limited[limit.key]), 0);
+  const near = found.filter((each) => each.over.length).reduce((least, each) => (!least || far(each) < far(least) ? each : least), null);
   if (!near) return "No variant can be chosen: what each would cost is not known.";
-  return `No variant holds all limits. The nearest miss is ${near.row.name}, over ${near.broken.join(" and ")}.`;
+  const told = near.over.map((limit) => `${limit.word} at ${near.row.texts[limit.column][0]}`);
+  return `No variant holds all limits. The nearest miss is ${near.row.name}, over ${told.join(" and ")}.`;
 }
 
 // --- drawing
@@ -177,7 +185,7 @@ function drawScatter(found) {
   if (!chart) return;
   const within = found.filter((each) => each.holds);
   const best = front(within);
-  const roomy = one("#compare-scatter").clientWidth >= NARROW_PX; // as in charts.js: no labels where there is no room
+  const roomy = chart.getWidth() >= NARROW_PX; // as in charts.js: no labels where there is no room
   const named = new Set(!roomy ? [] : (within.length <= NAMED ? within : best).map((each) => each.row.id));
   const point = ({ row }) => ({ value: [row.spots.speed[0], row.spots.change[0]], name: row.name, url: row.url, label: { show: named.has(row.id) } });
   const series = [{ id: "out", data: found.filter((each) => !each.holds).map(point) }, { id: "front", data: best.length > 1 ? best.map(({ row }) => [row.spots.speed[0], row.spots.change[0]]) : [] }];
@@ -236,13 +244,20 @@ function query() {
   found.set("order", data.order);
   for (const field of all("[data-assumptions] [name]")) {
     if (!field.dataset.touched) continue;
-    if (field.type !== "checkbox" || field.checked) found.set(field.name, field.value);
-    else found.delete(field.name);
+    found.set(field.name, field.type === "checkbox" && !field.checked ? "" : field.value);
   }
   return found;
 }
 
 const remember = () => history.replaceState(history.state, "", `${location.pathname}?${query()}`);
+
+// Another workload has other assumptions: none of those changed here is taken along.
+function changeWorkload(chosen) {
+  const found = query();
+  for (const field of all("[data-assumptions] [name]")) found.delete(field.name);
+  found.set("workload", chosen);
+  location.assign(`${location.pathname}?${found}`);
+}
 
 async function estimate() {
   const mine = ++asked;
@@ -267,6 +282,7 @@ function onInput(event) {
     return draw();
   }
   if (!target.closest("[data-assumptions]")) return;
+  if (target.id === "workload") return changeWorkload(target.value);
   target.dataset.touched = "yes";
   clearTimeout(asking);
   asking = setTimeout(estimate, WAIT_MS);

@@ -119,7 +119,11 @@ def test_a_variant_that_adds_to_the_bill_is_never_simply_chosen(ask, shelf, work
 
 
 def test_limits_nobody_holds_name_the_nearest_miss(ask, shelf, workload):
-    assert "No variant holds all limits. The nearest miss is" in text_of(ask("?loss=any&bill=1"))
+    markup = ask("?loss=any&bill=1")
+
+    cheapest = min(data_of(markup)["rows"], key=lambda row: row["spots"]["bill"][0])
+    told = f"The nearest miss is {cheapest['name']}, over budget at {cheapest['texts']['bill'][0]}."
+    assert cheapest["name"] == "prune60-int8" and f"No variant holds all limits. {told}" in text_of(markup)
 
 
 @pytest.mark.parametrize("order", ["saves", "safest", "fastest", "waits", "smallest"])
@@ -260,9 +264,7 @@ def test_stops_hold_the_least_the_most_and_what_was_asked():
         values = [stop.value for stop in found.stops[:-1]]
         known = [each for each in figures_ if each is not None]
         assert values == sorted(set(values)) and found.stops[-1].value is None and len(values) < 80
-        assert not known or (
-            (values[-1] >= max(known) and values[0] <= min(each for each in known) + 1e-9) or len(known) == 2
-        )
+        assert not known or (values[-1] >= max(known) and values[0] <= max(min(known), 0.2))
         assert found.value == (float(wanted) if wanted else None)
 
 
