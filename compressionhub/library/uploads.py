@@ -13,8 +13,12 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from ninja.utils import check_csrf
 
+from compressionhub.accounts.bearer import Bearer, Caller
 from compressionhub.accounts.http import HubRequest
+from compressionhub.accounts.models import Scope
 from compressionhub.errors import HubError, Invalid, as_problem
 from compressionhub.library import actions, partial, tus
 from compressionhub.library.models import FileKind, TrainedModel, Upload
@@ -43,6 +47,7 @@ class MethodUnknown(HubError):
 def speaks_tus(view: Callable[Concatenate[HubRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
     """Check who asks and in which version; answer errors in JSON, which the uploader shows beside the file."""
 
+    @csrf_exempt  # checked below, where the caller is a session and not a token
     def guarded(request: HubRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             response = _guarded(view, request, *args, **kwargs)
@@ -62,10 +67,32 @@ def _guarded(
 ) -> HttpResponse:
     if request.method == "OPTIONS":
         return _abilities()
-    if not request.user.is_authenticated or request.team is None:
-        raise NotSignedIn("Expected somebody signed in.", hint="Sign in again; what arrived is kept.")
+    if refused := _recognise(request):
+        return refused
     tus.require_version(request)
     return view(request, *args, **kwargs)
+
+
+def _recognise(request: HubRequest) -> HttpResponse | None:
+    """Set person and team by an API token, or see that a signed-in person's own page asks.
+
+    Returns:
+        The answer to somebody else's form; None where all is well.
+
+    Raises:
+        NotSignedIn: if it is nobody.
+        NotAllowed: if the token only reads.
+    """
+    if request.headers.get("Authorization"):
+        caller: Caller | None = Bearer()(request)
+        if caller is None:
+            raise NotSignedIn("Expected a valid API token.", hint="Make one on your account page.")
+        caller.require(Scope.WRITE)
+        request.user, request.team = caller.user, caller.team
+        return None
+    if not request.user.is_authenticated or request.team is None:
+        raise NotSignedIn("Expected somebody signed in.", hint="Sign in again; what arrived is kept.")
+    return check_csrf(request)
 
 
 def _abilities() -> HttpResponse:

@@ -9,6 +9,7 @@ from compressionhub.fleet.devices import profiles
 from compressionhub.fleet.routing import Route
 from compressionhub.jobs import actions
 from compressionhub.jobs.compose.draft import Draft
+from compressionhub.jobs.compose.precedents import Precedents, precedents
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import State
 from compressionhub.ui.range_bar import RangeBar
@@ -80,6 +81,7 @@ class Outlook:
     ahead: int = 0
     running: int = 0
     baseline_bytes: int = 0
+    precedents: Precedents | None = None
 
     @property
     def refused(self) -> str:
@@ -131,4 +133,5 @@ def outlook(draft: Draft) -> Outlook:
         ahead=queue.filter(state=State.QUEUED).count(),
         running=queue.filter(state__in=(State.RUNNING, State.CANCELLING)).count(),
         baseline_bytes=draft.version.facts.size_bytes if draft.version.facts else 0,
+        precedents=precedents(draft.version, recipe, draft.gate_value),
     )

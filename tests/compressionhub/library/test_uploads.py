@@ -7,9 +7,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from compressionhub.accounts.models import AuditEntry, Membership
+from compressionhub.accounts.actions import create_token
+from compressionhub.accounts.models import AuditEntry, Membership, Scope
 from compressionhub.library import actions, partial
 from compressionhub.library.models import Dataset, ModelVersion, TrainedModel, Upload
 from compressionhub.library.signals import file_arrived
@@ -68,6 +70,35 @@ def test_a_file_sent_in_two_chunks_becomes_a_version_with_the_same_bytes(
     assert (version.model.name, version.is_verifying, version.size_bytes) == ("digits", True, 100_000)
     assert arrived == [version]
     assert list(arriving().iterdir()) == []
+
+
+@pytest.fixture
+def by_token(bob, team):
+    """A program with a token of Bob's and no cookies, held to every check a browser would be."""
+
+    def make(scope: Scope) -> Client:
+        _, secret = create_token(user=bob, team=team, name="nightly", scope=scope)
+        return Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {secret}"})
+
+    return make
+
+
+def test_a_program_uploads_with_a_token_that_may_write(by_token, team, bob):
+    program = by_token(Scope.WRITE)
+
+    address = announce(program, 3).headers["Location"]
+    answer = send(program, address, 0, b"abc")
+
+    assert answer.status_code == 204
+    assert (ModelVersion.objects.get().team, ModelVersion.objects.get().uploaded_by) == (team, bob)
+
+
+@pytest.mark.parametrize("headers", [None, {"authorization": "Bearer chub_wrong"}])
+def test_a_token_that_only_reads_or_is_none_uploads_nothing(by_token, headers, db):
+    program = by_token(Scope.READ) if headers is None else Client(headers=headers)
+
+    assert announce(program, 3).status_code == (403 if headers is None else 401)
+    assert not Upload.objects.exists()
 
 
 def test_a_dataset_keeps_its_target_column(bob_client):
