@@ -37,12 +37,14 @@ class Assumptions(Frozen):
     """What one workload assumes.
 
     ``same_machine`` names who claims that what was measured elsewhere took as long as it would on the instance;
-    empty where nobody does. Figures that rest on the claim are class D.
+    empty where nobody does. Figures that rest on the claim are class D. ``tables`` is the version of the tables that
+    figures are made with; empty for the packaged ones of the day.
     """
 
     workload: Workload
     job: JobRates = JobRates()
     same_machine: str = ""
+    tables: str = ""
 
     def differing(self, other: Assumptions) -> tuple[str, ...]:
         """The names of the assumptions that are not the same in the other."""
@@ -109,7 +111,7 @@ def _flat(assumed: Assumptions) -> dict[str, object]:
     plain["currency"] = work.currency and (work.currency.code, work.currency.per_usd, work.currency.as_of)
     typed: dict[str, object] = {each.name: (each.value, each.source, each.as_of) for each in work.overrides}
     rates = {"job_usd_per_hour": assumed.job.usd_per_hour, "job_watts": assumed.job.watts}
-    return {**plain, **typed, **rates, "same_machine": bool(assumed.same_machine)}
+    return {**plain, **typed, **rates, "same_machine": bool(assumed.same_machine), "tables": assumed.tables}
 
 
 def every_input(amounts: list[tuple[InputFact, ...]]) -> tuple[InputFact, ...]:

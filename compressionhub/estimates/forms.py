@@ -93,6 +93,7 @@ class WorkloadForm(forms.Form):
             workload=Workload.model_validate({**self._kept_fields(), **self._workload(found)}),
             job=JobRates(usd_per_hour=found["job_usd_per_hour"], watts=found["job_watts"], author=self.author),
             same_machine=self.author if found["same_machine"] else "",
+            tables=self.kept.tables if self.kept else "",
         )
 
     def _kept_fields(self) -> dict[str, Any]:

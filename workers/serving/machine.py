@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from workers.errors import YoursToFix
 from workers.estimate import Grade, InputFact, NotKnown, worst
 from workers.serving.power import CloudPower, OwnedPower, exactly, fact
-from workers.serving.tables import LIFE_MONTHS, Cpu, Gpu, Instance, Serverless, Tables
+from workers.serving.table_rows import Cpu, Gpu, Instance, Serverless
+from workers.serving.tables import LIFE_MONTHS, Tables
 from workers.serving.workload import HOURS, HOURS_A_YEAR, TITLES, OnPremises, OverrideName, Workload
 
 

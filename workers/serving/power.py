@@ -8,7 +8,7 @@ import numpy as np
 
 from workers.estimate import Grade, InputFact
 from workers.numerics.queueing import Floats
-from workers.serving.tables import Cpu, Gpu
+from workers.serving.table_rows import Cpu, Gpu
 from workers.serving.workload import OnPremises
 
 LOAD_POINTS = (0.0, 0.1, 0.5, 1.0)

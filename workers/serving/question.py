@@ -19,7 +19,8 @@ from workers.serving.figures import Figures, figures
 from workers.serving.jobs import JobRun
 from workers.serving.service import ServiceTime
 from workers.serving.shown import as_hours, headline
-from workers.serving.tables import Cpu, Instance, Tables, tables
+from workers.serving.table_rows import Cpu, Instance
+from workers.serving.tables import Tables, tables
 from workers.serving.workload import HOURS, SHOP_DAY, Billing, Override, OverrideName, Triple, Workload
 
 AUTHOR = "the question"
