@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
+from compressionhub.estimates import tables
 from workers.serving.presets import CARD_DAY, FLIGHT_DAY, OFFICE_DAY, PRESETS
-from workers.serving.tables import tables
 from workers.serving.workload import SHOP_DAY
 
 FLAT_DAY: Final = (1.0,) * 24
@@ -20,12 +20,13 @@ BILLINGS: Final = (("autoscaled", "Autoscaled"), ("static", "Static"), ("serverl
 FIRST_PLACE: Final = "aws/us-east-1/c6i.xlarge"
 
 
-@cache
-def places() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Instances with a price, grouped by region; values are provider/region/instance."""
+@lru_cache(maxsize=16)
+def places(version: str = "") -> list[tuple[str, list[tuple[str, str]]]]:
+    """Instances with a price in a set of tables, grouped by region; values are provider/region/instance."""
     grouped: dict[str, list[tuple[str, str]]] = {}
-    for provider, region, instance in sorted(tables().prices):
-        if (provider, instance) in tables().instances:
+    found = tables.at(version)
+    for provider, region, instance in sorted(found.prices):
+        if (provider, instance) in found.instances:
             grouped.setdefault(f"{provider} {region}", []).append(
                 (f"{provider}/{region}/{instance}", f"{region}, {instance}")
             )

@@ -61,7 +61,7 @@ class WorkloadForm(forms.Form):
 
     def _places(self) -> list[Any]:
         """Those with a price, and the one the workload names where that has none."""
-        known = places()
+        known = places(self.kept.tables if self.kept else "")
         now = _place(self.kept.workload) if self.kept else FIRST_PLACE
         listed = {value for _, group in known for value, _ in group}
         return list(known) if now in listed else [*known, ("without a price", [(now, now)])]

@@ -60,6 +60,15 @@ def usual(request: HubRequest, pk: UUID) -> HttpResponse:
 
 @team_required
 @require_POST
+def move_tables(request: HubRequest, pk: UUID) -> HttpResponse:
+    found = get_object_or_404(Workload.objects.visible_to(request.user).select_related("team"), pk=pk)
+    actions.move_to_newest_tables(workload=found, by=request.user)
+    messages.success(request, f"{found.name} uses the newest tables.")
+    return redirect("zoo:savings-of", found.pk)
+
+
+@team_required
+@require_POST
 def delete(request: HubRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(Workload.objects.visible_to(request.user).select_related("team"), pk=pk)
     actions.delete(workload=found, by=request.user)

@@ -9,6 +9,7 @@ from datetime import date
 from functools import cached_property
 
 from compressionhub.accounts.models import Team
+from compressionhub.estimates import tables
 from compressionhub.estimates.assumptions import Assumptions, every_input
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo.models import Entry
@@ -23,7 +24,6 @@ from workers.serving.figures import figures as estimate
 from workers.serving.jobs import JobRun
 from workers.serving.machine import machine
 from workers.serving.service import ServiceTime
-from workers.serving.tables import tables
 
 BASELINE, VARIANT = 0, 1
 BILLS = (("cost-autoscaled", "Autoscaled"), ("cost-static", "Static"), ("cost-serverless", "Serverless"))
@@ -177,8 +177,8 @@ def savings(entry: Entry, assumed: Assumptions) -> Savings:
         services = service_times(entry, assumed)
     except NotKnown as missing:
         return Savings(entry, assumed, None, missing.reason)
-    job = job_of(entry, assumed)
-    return Savings(entry, assumed, estimate(assumed.workload, services[0], services[1:], jobs=[job]))
+    data, job = tables.of(assumed), job_of(entry, assumed)
+    return Savings(entry, assumed, estimate(assumed.workload, services[0], services[1:], data=data, jobs=[job]))
 
 
 def service_times(entry: Entry, assumed: Assumptions) -> tuple[ServiceTime, ...]:
@@ -187,7 +187,7 @@ def service_times(entry: Entry, assumed: Assumptions) -> tuple[ServiceTime, ...]
     Raises:
         NotKnown: if nothing leads from the measurement to the machine.
     """
-    return timed(entry.record).on(machine(assumed.workload, tables()), assumed)
+    return timed(entry.record).on(machine(assumed.workload, tables.of(assumed)), assumed)
 
 
 def job_of(entry: Entry, assumed: Assumptions) -> JobRun:
@@ -205,8 +205,9 @@ def right_size(entry: Entry, assumed: Assumptions) -> Sizing | None:
     work = assumed.workload
     if work.billing == "serverless" or work.override("price_usd_per_hour") is not None:
         return None
-    places = tables().priced(work.provider, work.region)
-    return RightSizing.choose(work, [_candidate(entry, assumed, place.instance) for place in places])
+    data = tables.of(assumed)
+    candidates = [_candidate(entry, assumed, place.instance) for place in data.priced(work.provider, work.region)]
+    return RightSizing.choose(work, candidates, data=data)
 
 
 def _candidate(entry: Entry, assumed: Assumptions, instance: str) -> Candidate:
@@ -237,7 +238,7 @@ def volumes(monthly: float) -> list[float]:
 
 def _bills(assumed: Assumptions, services: tuple[ServiceTime, ...], volume: float) -> tuple[Amount, Amount, Amount]:
     work = assumed.workload.model_copy(update={"requests_per_day": None, "predictions_per_month": volume})
-    found = estimate(work, services[0], services[1:])
+    found = estimate(work, services[0], services[1:], data=tables.of(assumed))
     slug, currency = found.bill_slug, work.currency
     bills = (shown.in_currency(found.amount(slug, at), currency) for at in (BASELINE, VARIANT))
     return (*bills, found.relative_saving_amount(slug, VARIANT))  # type: ignore[return-value]

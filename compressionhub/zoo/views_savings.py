@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may
+from compressionhub.estimates import tables
 from compressionhub.estimates.assumptions import Assumptions, signed
 from compressionhub.estimates.choices import presets
 from compressionhub.estimates.forms import WorkloadForm
@@ -64,6 +65,8 @@ def _page(request: HubRequest, workload: Workload) -> HttpResponse:
         "entries": entries.values("pk", "name")[:MOST_OFFERED],
         "may_edit": may(request.user, Verb.EDIT_WORKLOAD, workload.team),
         "may_report": may(request.user, Verb.REPORT, workload.team),
+        "tables_used": tables.of(kept).version,
+        "tables_newest": tables.newest(workload.team).version,
         **({} if problems else _figures(request, entries, assumed)),
     }
     return render(request, "zoo/savings.html#results" if request.htmx else "zoo/savings.html", context)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 
+from compressionhub.estimates import tables
 from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.zoo.compare.evidence import Evidence
 from workers.estimate import Grade, InputFact, NotKnown
@@ -15,7 +16,6 @@ from workers.serving.figures import Figures, figures_of_pairs
 from workers.serving.machine import machine
 from workers.serving.service import ServiceTime
 from workers.serving.shown import NOTHING, on_the_floor
-from workers.serving.tables import tables
 
 P95, CARBON = "latency-at-peak", "carbon"
 
@@ -62,7 +62,8 @@ class Estimated:
         pairs: list[tuple[ServiceTime, ...]] = []
         self._place: dict[int, int] = {}
         self._reasons: dict[int, str] = {}
-        there = machine(assumed.workload, tables())
+        data = tables.of(assumed)
+        there = machine(assumed.workload, data)
         for at, each in enumerate(found):
             try:
                 pairs.append(each.timed.on(there, assumed))
@@ -71,7 +72,8 @@ class Estimated:
                 self._reasons[at] = missing.reason
         self.figures: Figures | None = None
         if pairs:
-            self.figures = figures_of_pairs(assumed.workload, [(before, after) for before, after in pairs])
+            beside = [(before, after) for before, after in pairs]
+            self.figures = figures_of_pairs(assumed.workload, beside, data=data)
 
     @property
     def bill_slug(self) -> str:
