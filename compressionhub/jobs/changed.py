@@ -86,11 +86,11 @@ def _figures(changes: Changes, task: Task) -> list[Figure]:
                 f"({units.span(100 * moved.low, 100 * moved.high, 2)} %)",
             )
         )
-    shift = _worst(changes.classes, labelled=changes.broken is not None)
+    shift = worst_class(changes.classes, labelled=changes.broken is not None)
     return [*figures, shift] if shift else figures
 
 
-def _worst(classes: Sequence[ClassShift], *, labelled: bool) -> Figure | None:
+def worst_class(classes: Sequence[ClassShift], *, labelled: bool) -> Figure | None:
     """The class that lost most, or without labels the one that is named more or less often."""
     if not classes:
         return None

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import HubError
+from compressionhub.jobs.changed import described
 from compressionhub.jobs.models import Job
 from compressionhub.library.sending import SentFile
 from compressionhub.zoo import actions, charts, label, savings
@@ -71,6 +72,7 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
         "may_download": may(request.user, Verb.DOWNLOAD, request.team),
         "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
         "own": own,
+        "changed": described(changes, found.record.contract) if (changes := found.record.report.changes) else None,
         "may_report": may(request.user, Verb.REPORT, request.team),
         "approval": latest(found, request.team),
         "usual": savings.usual(request.team, found),

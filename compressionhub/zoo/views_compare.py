@@ -18,8 +18,9 @@ from compressionhub.estimates.assumptions import Assumptions, signed
 from compressionhub.estimates.forms import WorkloadForm
 from compressionhub.estimates.models import Workload
 from compressionhub.estimates.views import said
+from compressionhub.zoo.approvals.models import Approval
 from compressionhub.zoo.compare.evidence import evidence
-from compressionhub.zoo.compare.page import MOST, Asked, Comparison, as_uuid
+from compressionhub.zoo.compare.page import MOST, Asked, Comparison, Links, as_uuid
 from compressionhub.zoo.models import Entry
 
 
@@ -30,7 +31,7 @@ def compare(request: HubRequest) -> HttpResponse:
     asked = Asked.of(request.GET)
     draft = _draft(request)
     keys, hidden = _keys(request, asked)
-    comparison = Comparison(evidence(keys), draft.assumed, asked, why=draft.why)
+    comparison = Comparison(evidence(keys), draft.assumed, asked, _links(request, draft))
     context = {
         "found": comparison,
         "asked": asked,
@@ -39,6 +40,8 @@ def compare(request: HubRequest) -> HttpResponse:
         "hidden": hidden,
         "most": MOST,
         "picked": "&".join(f"v={one.pk}" for one in comparison.found) if asked.chosen else "",
+        "report": _report(request, draft),
+        "approval_word": "Approve or reject" if may(request.user, Verb.APPROVE, request.team) else "See the request",
         "may_edit": may(request.user, Verb.EDIT_WORKLOAD, request.team),
     }
     return render(request, "zoo/compare.html", context)
@@ -50,7 +53,7 @@ def figures(request: HubRequest) -> JsonResponse:
     """The figures of the same selection under other assumptions."""
     require(request.user, Verb.COMPARE, request.team)
     asked, draft = Asked.of(request.GET), _draft(request)
-    comparison = Comparison(evidence(_keys(request, asked)[0]), draft.assumed, asked, why=draft.why)
+    comparison = Comparison(evidence(_keys(request, asked)[0]), draft.assumed, asked, _links(request, draft))
     found = comparison.as_json()
     return JsonResponse({**found, "problem": " ".join(draft.problems) or found["problem"], "savings": draft.savings})
 
@@ -64,6 +67,18 @@ def _keys(request: HubRequest, asked: Asked) -> tuple[list[UUID], int]:
         listed = listed.filter(model=asked.model)
     keys = list(listed.values_list("pk", flat=True)[:MOST])
     return keys, len(asked.chosen) - len(keys) if asked.chosen else max(0, listed.count() - MOST)
+
+
+def _links(request: HubRequest, draft: Draft) -> Links:
+    waiting = Approval.objects.filter(team=request.team).waiting().values_list("entry", "pk")
+    return Links(draft.why, {entry: reverse("approvals:approval", args=[pk]) for entry, pk in waiting})
+
+
+def _report(request: HubRequest, draft: Draft) -> str:
+    """Where a variant goes into a report, from which approval is asked for; up to its id."""
+    if draft.workload is None or not may(request.user, Verb.REPORT, request.team):
+        return ""
+    return f"{reverse('reports:new')}?workload={draft.workload.pk}&entry="
 
 
 @dataclass(frozen=True)

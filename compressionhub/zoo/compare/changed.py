@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from compressionhub.jobs.changed import worst_class
 from compressionhub.ui import units
-from compressionhub.zoo.compare.evidence import Evidence
+from workers.report import Changes
 
-LINES = ("Right before, wrong now", "Wrong before, right now", "Same answer", "Worst class, points", "Compared")
+LINES: Final = ("Right before, wrong now", "Wrong before, right now", "Same answer", "Worst class")
+Text = tuple[str, str]
 
 
-def cells(one: Evidence) -> tuple[str, ...] | None:
-    """The lines of a variant, in the order of ``LINES``; None where its job recorded nothing."""
-    found = one.changes
+def cells(found: Changes | None) -> tuple[Text, ...] | None:
+    """The lines of a variant, in the order of ``LINES``, each with what stands small under it; None if not recorded."""
     if found is None:
         return None
-    counts = ("–" if each is None else units.count(each) for each in (found.broken, found.fixed))
-    return (*counts, units.percent(found.agreement.value, 1), _worst(found), f"{units.count(found.compared)} samples")
-
-
-def _worst(found: object) -> str:
-    """The class that loses most right answers, with its size: a pointer to look, not a proof."""
-    classes = getattr(found, "classes", ())
-    if not classes:
-        return "–"
-    worst = min(classes, key=lambda each: each.after - each.before)
-    return f"{units.number(100 * (worst.after - worst.before), 1, signed=True)} ({worst.name}, {units.count(worst.n)})"
+    counts = (("–" if each is None else units.count(each), "") for each in (found.broken, found.fixed))
+    same = (units.percent(found.agreement.value, 1), f"of {units.count(found.compared)}")
+    worst = worst_class(found.classes, labelled=found.broken is not None)
+    return (*counts, same, (worst.value, worst.text.removeprefix("worst class: ")) if worst else ("–", ""))

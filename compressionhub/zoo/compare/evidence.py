@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
@@ -18,7 +17,7 @@ from compressionhub.zoo.record import Record
 from compressionhub.zoo.timed import Timed, timed
 from workers.errors import YoursToFix
 from workers.recipe import from_value
-from workers.report import Ratio
+from workers.report import Changes, Ratio
 
 MOST_KEPT = 20_000
 AT_ONCE = 500
@@ -57,7 +56,7 @@ class Evidence:
     zip_after: int
     gate: float
     timed: Timed
-    changes: Any = None
+    changes: Changes | None
 
     @property
     def speedup(self) -> float:
@@ -97,7 +96,7 @@ def forget() -> None:
 
 def _read(entry: Entry) -> Evidence:
     record = entry.record
-    report, name = record.report, record.headline
+    report, name, changes = record.report, record.headline, record.report.changes
     before = report.baseline.metrics[name]
     return Evidence(
         pk=entry.pk, name=entry.name, model=record.origin.model, version=record.origin.version,
@@ -109,8 +108,13 @@ def _read(entry: Entry) -> Evidence:
         batch_words=dict(report.verdict.batches), because=_because(entry, record),
         size_before=report.baseline.size_bytes, size_after=report.result.size_bytes,
         zip_before=report.baseline.zip_bytes, zip_after=report.result.zip_bytes,
-        gate=record.gate.max_drop_points, timed=timed(record), changes=getattr(report, "changes", None),
+        gate=record.gate.max_drop_points, timed=timed(record), changes=_counted(changes),
     )  # fmt: skip
+
+
+def _counted(changes: Changes | None) -> Changes | None:
+    """Without the single samples: a comparison counts them, the entry's page lists them."""
+    return changes and changes.model_copy(update={"samples": ()})
 
 
 def _because(entry: Entry, record: Record) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any, Final
@@ -21,7 +21,7 @@ from compressionhub.zoo.compare.estimated import Estimated
 from compressionhub.zoo.compare.evidence import Evidence, models_of
 from compressionhub.zoo.compare.limits import ORDERS, USUAL_LOSS, Kind, Limit, limit
 from compressionhub.zoo.compare.ranking import Placed, placed, sentence
-from compressionhub.zoo.compare.rows import Row, baseline, rows
+from compressionhub.zoo.compare.rows import Row, Text, baseline, rows
 from workers.errors import YoursToFix
 
 MOST: Final = 1000
@@ -91,6 +91,14 @@ class Cell:
     bar: Bar | None
 
 
+@dataclass(frozen=True)
+class Links:
+    """Where a variant's figures come from, up to its id, and requests for approval that wait, by entry."""
+
+    why: str = ""
+    approvals: Mapping[UUID, str] = field(default_factory=dict)
+
+
 def _points(value: float) -> str:
     return f"{value:g} point{'' if value == 1 else 's'}"
 
@@ -98,7 +106,7 @@ def _points(value: float) -> str:
 class Comparison:
     """Variants beside each other under some assumptions, or none where the team has no workload."""
 
-    def __init__(self, found: Sequence[Evidence], assumed: Assumptions | None, asked: Asked, *, why: str = "") -> None:
+    def __init__(self, found: Sequence[Evidence], assumed: Assumptions | None, asked: Asked, links: Links) -> None:
         self.found, self.assumed, self.asked = found, assumed, asked
         self.fault: YoursToFix | None = None
         self.estimated: Estimated | None = None
@@ -106,7 +114,7 @@ class Comparison:
             self.estimated = Estimated(found, assumed) if assumed is not None else None
         except YoursToFix as fault:
             self.fault = fault
-        self.rows: list[Row] = rows(found, self.estimated, why=why)
+        self.rows: list[Row] = rows(found, self.estimated, why=links.why, approvals=links.approvals)
         self.baseline: Row | None = baseline(found, self.estimated)
 
     # --- sentences
@@ -175,6 +183,11 @@ class Comparison:
         return sentence(self.placed, self.asked.order)
 
     @property
+    def best(self) -> Row | None:
+        """The one to choose; None where none holds the limits."""
+        return self.placed[0].row if self.placed and self.placed[0].holds else None
+
+    @property
     def orders(self) -> dict[str, str]:
         return ORDERS
 
@@ -208,7 +221,7 @@ class Comparison:
         return self.placed[:TOLD]
 
     @property
-    def changes(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    def changes(self) -> tuple[list[str], list[tuple[str, list[Text]]]]:
         """Names of the best few with a record of what changed, and each line of it."""
         found = [each.row for each in self.placed if each.row.changed is not None][:CHANGED]
         lines = [(line, [row.changed[at] for row in found if row.changed]) for at, line in enumerate(changed.LINES)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from compressionhub.estimates import said
 from compressionhub.ui import units
@@ -26,7 +27,8 @@ class Row:
 
     ``spots`` are value, low, high and baseline of each bar; ``limited`` the figures that limits are held against;
     ``worse`` names the columns in which it is worse than its baseline;
-    ``share`` what is saved of the bill, from 0 to 1; ``reason`` why money is not known, where it is not.
+    ``share`` what is saved of the bill, from 0 to 1; ``reason`` why money is not known, where it is not;
+    ``approval`` the address of a request for approval that waits for a decision.
     """
 
     id: str
@@ -45,17 +47,21 @@ class Row:
     reason: str
     says: str
     beside: str
-    changed: tuple[str, ...] | None
+    changed: tuple[Text, ...] | None
+    approval: str
     ranks: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return self.__dict__
 
 
-def rows(found: Sequence[Evidence], estimated: Estimated | None, *, why: str) -> list[Row]:
+def rows(
+    found: Sequence[Evidence], estimated: Estimated | None, *, why: str, approvals: Mapping[UUID, str]
+) -> list[Row]:
     """All variants as rows.
 
     Args:
+        approvals: the addresses of the requests that wait for a decision, by entry.
         why: the address of the page that shows where one variant's figures come from, without the variant.
     """
     figures = [_figures(estimated, at) for at in range(len(found))]
@@ -70,7 +76,7 @@ def rows(found: Sequence[Evidence], estimated: Estimated | None, *, why: str) ->
     )
     usual = {key: estimated.usual_grade(slug) for key, slug in _slugs(estimated).items()} if estimated else {}
     return [
-        _row(one, each, estimated, at, why, usual, places)
+        _row(one, each, estimated, at, why, usual, places, approvals.get(one.pk, ""))
         for at, (one, each, places) in enumerate(zip(found, figures, placed, strict=True))
     ]
 
@@ -97,7 +103,7 @@ def _or_last(value: float | None) -> float:
 
 def _row(
     one: Evidence, figures: dict[str, Figure], estimated: Estimated | None, at: int, why: str, usual: dict[str, str],
-    places: dict[str, int],
+    places: dict[str, int], approval: str,
 ) -> Row:  # fmt: skip
     share = estimated.saved(at).share if estimated is not None else None
     speed = one.speedups["1"]
@@ -115,7 +121,8 @@ def _row(
         },
         worse=_worse(one, figures), share=share,
         reason=next((each.reason for each in figures.values() if each.reason), ""),
-        says=sentences.choice(one, estimated, at), beside=sentences.beside(one), changed=changed.cells(one),
+        says=sentences.choice(one, estimated, at), beside=sentences.beside(one), approval=approval,
+        changed=changed.cells(one.changes),
         ranks=places,
     )  # fmt: skip
 
@@ -176,5 +183,6 @@ def baseline(found: Sequence[Evidence], estimated: Estimated | None) -> Row | No
     }  # fmt: skip
     return Row(
         id="", name=f"{newest.model} v{newest.version}", model=times, url="", why="", family="", verdict="",
-        texts=texts, spots={}, limited={}, grades={}, worse=(), share=None, reason="", says="", beside="", changed=None,
+        texts=texts, spots={}, limited={}, grades={}, worse=(), share=None, reason="", says="", beside="",
+        changed=None, approval="",
     )  # fmt: skip

@@ -156,6 +156,12 @@ function drawTold(found) {
   });
 }
 
+function twoLines(figure, under) {
+  const cell = Object.assign(document.createElement("td"), { className: "n", textContent: figure });
+  if (under) cell.append(Object.assign(document.createElement("span"), { className: "sub", textContent: under }));
+  return cell;
+}
+
 function drawChanged(found) {
   const chosen = found.map((each) => each.row).filter((row) => row.changed).slice(0, CHANGED);
   const table = one("[data-changed] table");
@@ -163,7 +169,7 @@ function drawChanged(found) {
   const names = chosen.map((row) => Object.assign(document.createElement("th"), { scope: "col", className: "n", textContent: row.name }));
   table.tHead.rows[0].replaceChildren(table.tHead.rows[0].cells[0], ...names);
   [...table.tBodies[0].rows].forEach((line, at) => {
-    const cells = chosen.map((row) => Object.assign(document.createElement("td"), { className: "n", textContent: row.changed[at] }));
+    const cells = chosen.map((row) => twoLines(...row.changed[at]));
     line.replaceChildren(line.cells[0], ...cells);
   });
 }
@@ -209,6 +215,19 @@ function drawLimits(limits) {
   }
 }
 
+// Report and approval of the one to choose.
+function drawActs(found) {
+  const best = found[0]?.holds ? found[0].row : null;
+  const report = one("[data-report]");
+  if (!report) return;
+  report.setAttribute("href", report.dataset.report + (best?.id ?? ""));
+  one("[data-act]").hidden = !best;
+  if (!best) return;
+  const act = one("[data-approval]");
+  act.setAttribute("href", best.approval || report.dataset.report + best.id);
+  act.textContent = best.approval ? form.dataset.approvalWord : "Ask for approval";
+}
+
 function draw() {
   const limits = limitsNow();
   const found = placed(limits);
@@ -217,6 +236,7 @@ function draw() {
   one("[data-sentence]").textContent = text;
   one("[data-holding]").textContent = `${count(found.filter((each) => each.holds).length)} of ${count(found.length)} within limits`;
   drawTable(found, limits);
+  drawActs(found);
   drawTold(found);
   drawChanged(found);
   drawScatter(found);

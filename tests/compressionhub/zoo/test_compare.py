@@ -12,10 +12,12 @@ from compressionhub.estimates import actions
 from compressionhub.estimates.forms import starting
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo import savings
+from compressionhub.zoo.approvals.actions import ask as ask_for
 from compressionhub.zoo.compare.evidence import forget
 from compressionhub.zoo.compare.limits import Kind, limit
 from compressionhub.zoo.models import Entry
-from workers.report import Ratio
+from compressionhub.zoo.reports.actions import make
+from workers.report import ChangedSample, Changes, ClassShift, Interval, Ratio
 from workers.serving.figures import figures
 from workers.serving.service import Factor, ServiceTime
 
@@ -241,6 +243,49 @@ def test_without_a_workload_the_measured_figures_still_compare(ask, shelf):
 
 def test_without_an_entry_the_page_says_where_to_begin(ask):
     assert "Choose two variants in the zoo." in ask()
+
+
+CHANGES = Changes(
+    compared=10_000, agreement=Interval(value=0.971, low=0.967, high=0.974, n=10_000), broken=131, fixed=89,
+    distance=Interval(value=0.1, low=0.1, high=0.1, n=10_000),
+    classes=(
+        ClassShift(name="shelf", before=0.92, after=0.88, n=50), ClassShift(name="box", before=0.9, after=0.9, n=50),
+    ),
+    samples=(ChangedSample(row=17, before="shelf", after="box", label="shelf"),),
+)  # fmt: skip
+
+
+def test_what_changed_is_counted_where_it_was_recorded(ask, client, shelf, workload):
+    assert "Not recorded" in text_of(ask())
+    record = shelf[0].record_json
+    record["report"]["changes"] = CHANGES.model_dump(mode="json")
+    Entry.objects.filter(pk=shelf[0].pk).update(record_json=record)
+    forget()
+
+    text = text_of(ask())
+
+    assert "Not recorded" not in text
+    for line in (
+        "Right before, wrong now 131",
+        "Wrong before, right now 89",
+        "Same answer 97.1 %",
+        "−4.0 points shelf, 2 of 50",
+    ):
+        assert line in text, line
+    entry = text_of(client.get(f"/zoo/{shelf[0].pk}/").content.decode())
+    assert "What changed" in entry and "now wrong" in entry
+
+
+def test_the_chosen_one_leads_to_its_report_and_to_a_waiting_request(ask, client, adam, shelf, workload):
+    markup = ask()
+    assert f"/reports/new/?workload={workload.pk}&amp;entry={shelf[0].pk}" in markup and "Ask for approval" in markup
+
+    report = make(team=shelf[0].team, by=adam, entries=[shelf[0]], workload=workload, question="Which one?")
+    request = ask_for(report=report, by=adam, why="It saves.")
+
+    assert request.get_absolute_url() in ask() and "See the request" in ask()
+    client.force_login(adam)
+    assert "Approve or reject" in client.get("/compare/").content.decode()
 
 
 def test_a_stranger_sees_nothing_of_it(client, charlie, shelf, workload):

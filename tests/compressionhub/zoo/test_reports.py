@@ -252,4 +252,3 @@ def test_without_entries_or_workloads_the_page_says_what_comes_first(client, ver
     Entry.objects.filter(pk=entry.pk).update(standing=Standing.WITHDRAWN)
     assert "Nothing published yet" in client.get("/reports/new/").content.decode()
     assert "No reports yet" in client.get("/reports/").content.decode()
-
