@@ -61,8 +61,7 @@ class Tables:
         """
         found = {kind: keyed(rows(texts[kind], TABLES[kind].row), TABLES[kind].row) for kind in KINDS}
         plain = {
-            kind: {key[0] if len(key) == 1 else key: row for key, row in table.items()}
-            for kind, table in found.items()
+            kind: {key[0] if len(key) == 1 else key: row for key, row in table.items()} for kind, table in found.items()
         }
         content = "".join(f"{kind}\n{texts[kind]}" for kind in KINDS)
         made = cls(**plain, version=hashlib.sha256(content.encode()).hexdigest()[:12], texts=dict(texts))  # type: ignore[arg-type]

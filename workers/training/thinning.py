@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
 
+from workers.numerics import bayes_rank
 from workers.numerics import factorization as factors
+
+Rule = Literal["size", "energy", "vbmf"]
+MOST_TRIES = 12  # of ranks, when a share of the energy is asked of a sum of products
 
 
 @dataclass(frozen=True)
 class Wish:
-    """How low ranks shall go: the energy to keep, or the share of each layer's numbers to keep; one of them is 0."""
+    """How low ranks shall go, and what larger kernels become.
 
-    energy: float
-    size: float
+    Attributes:
+        rule: by the share of each layer's numbers, by that of its energy, or by what is more than noise.
+        keep: the share, in (0, 1); not used by ``vbmf``.
+        kernels: a thin kernel between two 1x1 convolutions, or one picture for each of some channels between them.
+    """
+
+    rule: Rule
+    keep: float
+    kernels: Literal["tucker", "cp"]
 
 
 @dataclass(frozen=True)
@@ -44,33 +56,63 @@ def candidates(module: fx.GraphModule) -> list[str]:
 
 
 @torch.no_grad()
-def thinned(layer: Any, wish: Wish) -> Thinned | None:
+def thinned(layer: Any, wish: Wish, moments: Tensor | None = None) -> Thinned | None:
     """Factorize a layer; None where that would not make it smaller.
 
-    Matrices and 1x1 kernels by SVD, larger kernels by Tucker-2.
+    Args:
+        moments: of the layer's inputs, (in, in), where its answers shall stay near on these rather than everywhere;
+            for matrices and 1x1 kernels.
     """
     if isinstance(layer, nn.Linear):
-        return _linear(layer, wish)
+        return _linear(layer, wish, moments)
     if layer.kernel_size == (1, 1):
-        return _pointwise(layer, wish)
-    return _kernel(layer, wish)
+        return _pointwise(layer, wish, moments)
+    return _kernel(layer, wish) if wish.kernels == "tucker" else _pictures(layer, wish)
 
 
-def _linear(layer: nn.Linear, wish: Wish) -> Thinned | None:
-    rank = _matrix_rank(layer.weight, wish)
-    if rank is None:
+def takes_moments(layer: nn.Module) -> bool:
+    """Whether a layer is a matrix that can be fitted to its inputs."""
+    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1))
+
+
+@torch.no_grad()
+def moments(module: fx.GraphModule, paths: list[str], batches: Iterable[list[Tensor]]) -> dict[str, Tensor]:
+    """The mean of x xᵀ over the inputs x of some layers; (in, in) for each path, double."""
+    totals: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
+
+    def watch(path: str) -> Callable[..., None]:
+        def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            x = given[0] if isinstance(layer, nn.Linear) else given[0].movedim(1, -1)
+            flat = x.reshape(-1, x.shape[-1]).double()
+            totals[path] = totals.get(path, torch.zeros(())) + flat.T @ flat
+            counts[path] = counts.get(path, 0) + len(flat)
+
+        return look
+
+    hooks = [module.get_submodule(path).register_forward_pre_hook(watch(path)) for path in paths]
+    for inputs in batches:
+        module.eval()(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return {path: total / counts[path] for path, total in totals.items()}
+
+
+def _linear(layer: nn.Linear, wish: Wish, seen: Tensor | None) -> Thinned | None:
+    found = _matrices(layer.weight, wish, seen)
+    if found is None:
         return None
-    left, right = factors.svd_factors(layer.weight, rank)
+    rank, left, right = found
     first = nn.Linear(layer.in_features, rank, bias=False)
     second = nn.Linear(rank, layer.out_features, bias=layer.bias is not None)
     return _row([(first, right, None), (second, left, layer.bias)], (rank,), layer.weight)
 
 
-def _pointwise(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
-    rank = _matrix_rank(layer.weight.flatten(1), wish)
-    if rank is None:
+def _pointwise(layer: nn.Conv2d, wish: Wish, seen: Tensor | None) -> Thinned | None:
+    found = _matrices(layer.weight.flatten(1), wish, seen)
+    if found is None:
         return None
-    left, right = factors.svd_factors(layer.weight.flatten(1), rank)
+    rank, left, right = found
     first = _like(layer, layer.in_channels, rank)
     second = nn.Conv2d(rank, layer.out_channels, 1, bias=layer.bias is not None)
     parts = [(first, right[..., None, None], None), (second, left[..., None, None], layer.bias)]
@@ -80,7 +122,7 @@ def _pointwise(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
 def _kernel(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
     shape = tuple(layer.weight.shape)
     ranks = _kernel_ranks(layer.weight, wish)
-    if factors.tucker2_numbers(shape, ranks) >= layer.weight.numel():
+    if min(ranks) < 1 or factors.tucker2_numbers(shape, ranks) >= layer.weight.numel():
         return None
     outs, core, ins = factors.tucker2_factors(layer.weight, ranks)
     first = nn.Conv2d(layer.in_channels, ranks[1], 1, bias=False)
@@ -93,24 +135,86 @@ def _kernel(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
     return _row(parts, ranks, layer.weight)
 
 
-def _matrix_rank(weight: Tensor, wish: Wish) -> int | None:
-    rows, columns = weight.shape
-    if wish.energy:
-        rank = factors.rank_for_energy(torch.linalg.svdvals(weight.double()), share=wish.energy)
+def _pictures(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
+    """1x1, one picture for each channel, 1x1."""
+    rank = _cp_rank(layer.weight, wish)
+    if rank is None:
+        return None
+    outs, ins, kernels = factors.cp_factors(layer.weight, rank)
+    first = nn.Conv2d(layer.in_channels, rank, 1, bias=False)
+    last = nn.Conv2d(rank, layer.out_channels, 1, bias=layer.bias is not None)
+    parts = [
+        (first, ins.T[..., None, None], None),
+        (_like(layer, rank, rank, groups=rank), kernels[:, None], None),
+        (last, outs[..., None, None], layer.bias),
+    ]
+    return _row(parts, (rank,), layer.weight)
+
+
+def _cp_rank(weight: Tensor, wish: Wish) -> int | None:
+    """The rank of a sum of products; None where it would hold as many numbers as the kernel."""
+    shape = tuple(weight.shape)
+    most = (weight.numel() - 1) // factors.cp_numbers(shape, 1)
+    if wish.rule == "size":
+        rank = max(1, int(wish.keep * weight.numel()) // factors.cp_numbers(shape, 1))
+    elif wish.rule == "vbmf":
+        rank = max(_vbmf(weight.movedim(axis, 0)) for axis in (0, 1))
     else:
-        rank = max(1, int(wish.size * rows * columns / (rows + columns)))
-    return rank if rank <= factors.matrix_rank_that_pays(rows, columns) else None
+        rank = _rank_for_energy(weight, wish.keep, most)
+    return rank if 0 < rank <= most else None
+
+
+def _rank_for_energy(weight: Tensor, share: float, most: int) -> int:
+    """A small rank whose sum keeps a share of the energy, by doubling and halving; above ``most`` if none does."""
+    total = float(weight.double().square().sum())
+
+    def keeps(rank: int) -> bool:
+        off = weight - factors.cp_product(*factors.cp_factors(weight, rank))
+        return float(off.double().square().sum()) <= (1 - share) * total
+
+    if most < 1 or not keeps(most):
+        return most + 1
+    low, high = 0, most  # high keeps the share
+    for _ in range(MOST_TRIES):
+        if high - low <= 1:
+            break
+        middle = (low + high) // 2
+        low, high = (low, middle) if keeps(middle) else (middle, high)
+    return high
+
+
+def _matrices(weight: Tensor, wish: Wish, seen: Tensor | None) -> tuple[int, Tensor, Tensor] | None:
+    """The rank and the two factors of a matrix; None where they would not be smaller."""
+    rows, columns = weight.shape
+    shown = weight.double() if seen is None else weight.double() @ factors.whitener(seen)
+    if wish.rule == "size":
+        rank = max(1, int(wish.keep * rows * columns / (rows + columns)))
+    elif wish.rule == "vbmf":
+        rank = _vbmf(shown)
+    else:
+        rank = factors.rank_for_energy(torch.linalg.svdvals(shown), share=wish.keep)
+    if not 0 < rank <= factors.matrix_rank_that_pays(rows, columns):
+        return None
+    left, right = factors.svd_factors(weight, rank) if seen is None else factors.whitened_factors(weight, seen, rank)
+    return rank, left, right
+
+
+def _vbmf(tensor: Tensor) -> int:
+    matrix = tensor.double().flatten(1)
+    return bayes_rank.vbmf_rank(torch.linalg.svdvals(matrix), (matrix.shape[0], matrix.shape[1]))
 
 
 def _kernel_ranks(weight: Tensor, wish: Wish) -> tuple[int, int]:
-    """Ranks of outputs and inputs, by energy, or the same share of both that gives the wished size."""
+    """Ranks of outputs and inputs, each by the rule, or the same share of both that gives the wished size."""
+    if wish.rule == "vbmf":
+        return _vbmf(weight), _vbmf(weight.transpose(0, 1))
     (_, out_values), (_, in_values) = factors.channel_bases(weight.double())
-    if wish.energy:
+    if wish.rule == "energy":
         return (
-            factors.rank_for_energy(out_values, share=wish.energy),
-            factors.rank_for_energy(in_values, share=wish.energy),
+            factors.rank_for_energy(out_values, share=wish.keep),
+            factors.rank_for_energy(in_values, share=wish.keep),
         )
-    most = wish.size * weight.numel()
+    most = wish.keep * weight.numel()
     pairs = [(_part(share, len(out_values)), _part(share, len(in_values))) for share in range(1, 101)]
     fitting = [pair for pair in pairs if factors.tucker2_numbers(tuple(weight.shape), pair) <= most]
     return fitting[-1] if fitting else pairs[0]
@@ -120,7 +224,7 @@ def _part(percent: int, whole: int) -> int:
     return max(1, percent * whole // 100)
 
 
-def _like(layer: nn.Conv2d, channels_in: int, channels_out: int) -> nn.Conv2d:
+def _like(layer: nn.Conv2d, channels_in: int, channels_out: int, groups: int = 1) -> nn.Conv2d:
     """A convolution that moves over its input as another one does."""
     made = type(layer)(
         channels_in,
@@ -129,6 +233,7 @@ def _like(layer: nn.Conv2d, channels_in: int, channels_out: int) -> nn.Conv2d:
         stride=layer.stride,  # type: ignore[arg-type]
         padding=layer.padding,  # type: ignore[arg-type]
         dilation=layer.dilation,  # type: ignore[arg-type]
+        groups=groups,
         bias=False,
     )
     for name in ("pads", "auto_pad"):  # of the importer's convolutions with unequal padding

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from tests.workers.techniques.conftest import gaussian, loaded, network, rows, run
 from tests.workers.techniques.lessons import agreement, classroom, discerning
 from workers import formats
 from workers.errors import YoursToFix
+from workers.events import Log
 from workers.techniques.fine_tune import FineTune
 from workers.techniques.low_rank import LowRank
 
@@ -92,3 +93,64 @@ def test_the_thin_network_trains_on(tmp_path):
     tuned = FineTune(epochs=5, learning_rate=0.005).apply(thin, bench)
 
     assert agreement(tuned, model, bench) > agreement(thin, model, bench) + 0.05
+
+
+def sum_of_products(seed=3):
+    """The network above, its strided 3x3 kernel a sum of 5 products."""
+    model, make = low_rank_network(seed), gaussian(seed + 1)
+    kernel = np.einsum("or,ir,ryx->oiyx", make(32, 5), make(24, 5), make(5, 3, 3)).astype(np.float32)
+    tensor = next(tensor for tensor in model.proto.graph.initializer if tensor.name == "w1")
+    tensor.CopyFrom(numpy_helper.from_array(0.1 * kernel, "w1"))
+    return model
+
+
+def test_a_kernel_that_is_a_sum_of_products_becomes_pictures_without_loss(tmp_path):
+    model = sum_of_products()
+
+    thin = LowRank(rule="energy", keep=0.9999, kernels="cp").apply(model, classroom(model, tmp_path, rows=8))
+
+    x = rows(5, 3, 12, 12)
+    assert np.allclose(run(thin.proto, x), run(model.proto, x), atol=0.05 * np.abs(run(model.proto, x)).max())
+    assert (5, 1, 3, 3) in {tuple(tensor.dims) for tensor in thin.proto.graph.initializer}
+
+
+def test_a_sum_of_products_takes_the_share_of_the_numbers_asked_for(tmp_path):
+    model = discerning(32)
+
+    thin = LowRank(keep=0.3, kernels="cp").apply(model, classroom(model, tmp_path, rows=8))
+
+    split = sum(np.prod(t.dims) for t in thin.proto.graph.initializer if len(t.dims) == 4) - 32 * 3 * 9
+    assert 0.2 < split / (32 * 32 * 9) <= 0.3
+
+
+def test_variational_bayes_finds_the_ranks_below_the_noise(tmp_path):
+    model, events = low_rank_network(), []
+    for tensor in model.proto.graph.initializer:
+        if tensor.name in ("w1", "w2"):
+            values = numpy_helper.to_array(tensor)
+            noise = 0.02 * values.std() * gaussian(9)(*values.shape)
+            tensor.CopyFrom(numpy_helper.from_array(values + noise.astype(np.float32), tensor.name))
+
+    LowRank(rule="vbmf").apply(model, classroom(model, tmp_path, rows=8, emit=events.append))
+
+    said = " ".join(event.text for event in events if isinstance(event, Log))
+    assert "one: rank 6 and 5" in said and "two: rank 4" in said
+
+
+def test_a_look_at_activations_loses_less_on_them(mlp, tmp_path):
+    bench = classroom(mlp, tmp_path, shape=(64,), rows=128)
+    bench.data.values *= np.geomspace(0.01, 3, 64).astype(np.float32)
+    x = bench.data.values[128:]
+
+    blind, seeing = (LowRank(keep=0.4, activations=look).apply(mlp, bench) for look in (False, True))
+
+    exact = run(mlp.proto, x)
+    assert np.abs(run(seeing.proto, x) - exact).mean() < 0.8 * np.abs(run(blind.proto, x) - exact).mean()
+    assert formats.facts(seeing.proto).params == formats.facts(blind.proto).params
+
+
+@pytest.mark.parametrize("step", [LowRank(keep=0.3, kernels="cp"), LowRank(keep=0.3, activations=True)])
+def test_two_runs_give_one_file(step, model, tmp_path):
+    once, again = (step.apply(model, classroom(model, tmp_path, rows=64)).proto for _ in range(2))
+
+    assert once.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
