@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
+from compressionhub.accounts.models import Team, User
+from compressionhub.library.models import teams_of
+from workers.emulation import Anchor
+from workers.emulation.latency_file import LatencyFile
 from workers.facts import NodeFacts
 
 SILENT_AFTER = timedelta(seconds=30)
@@ -118,3 +125,49 @@ class SetAsideEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entry}: {self.error[:80]}"
+
+
+class DeviceTimeQuerySet(models.QuerySet["DeviceTime"]):
+    def visible_to(self, user: Any) -> DeviceTimeQuerySet:
+        return self.filter(team__in=teams_of(user))
+
+    def of(self, team: Team | UUID, device: str) -> DeviceTimeQuerySet:
+        """A team's times on a profile, newest first."""
+        return self.filter(team=team, device=device)
+
+
+class DeviceTime(models.Model):
+    """A latency file that a team uploaded for a device profile: its network's time there, and an anchor for others."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="device_times")
+    device = models.CharField(max_length=60)
+    name = models.CharField(max_length=120, help_text="The name of the file.")
+    sha256 = models.CharField(max_length=64)
+    body_json = models.JSONField()
+    uploaded_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    uploaded_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = DeviceTimeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-uploaded_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "device", "sha256"], name="one_device_time_of_a_content_per_team")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.device}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("fleet:device", args=[self.device])
+
+    @property
+    def body(self) -> LatencyFile:
+        return LatencyFile.model_validate(self.body_json)
+
+    @property
+    def anchor(self) -> Anchor:
+        """The time as the predictor takes it, with who brought it and when."""
+        by = str(self.uploaded_by) if self.uploaded_by else "somebody who left"
+        return self.body.anchor(f"latency file {self.name}, uploaded by {by} on {self.uploaded_at:%-d %b %Y}")

@@ -7,6 +7,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from compressionhub.celery import send_ticket
+from compressionhub.fleet.about_devices import anchors
 from compressionhub.jobs.models import Job
 from workers.contract import Contract
 from workers.ticket import Kind, Limits, Ticket
@@ -36,6 +37,7 @@ def ticket(job: Job) -> Ticket:
         contract=_contract(job),
         recipe=job.recipe_value,
         device=job.device,
+        anchors=anchors(job.team, job.device) if job.kind == Kind.COMPRESS else (),
         seed=job.seed,
         limits=limits(Kind(job.kind)),
     )

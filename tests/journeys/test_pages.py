@@ -18,7 +18,7 @@ from tests.journeys.conftest import Site
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 LEAVE_OUT = re.compile(r"^/(api|static|ws|metrics|healthz|sign-out)|\.(json|txt|csv)$|/download/")
 ALWAYS_THERE = {
-    "/", "/models/", "/datasets/", "/jobs/", "/jobs/new/", "/zoo/", "/fleet/", "/team/", "/account/",
+    "/", "/models/", "/datasets/", "/jobs/", "/jobs/new/", "/zoo/", "/fleet/", "/fleet/devices/", "/team/", "/account/",
     "/docs/techniques/",
 }  # fmt: skip
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -30,7 +30,7 @@ LINKS = "links => links.map(link => new URL(link.getAttribute('href'), location)
 def kind_of(path: str) -> str:
     """The route of a path: identifiers do not make a page another one."""
     plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "*", path)
-    return re.sub(r"/docs/techniques/[^/]+/", "/docs/techniques/*/", plain)
+    return re.sub(r"/(docs/techniques|fleet/devices)/[^/]+/", r"/\1/*/", plain)
 
 
 def walk(page: Page, site: Site) -> Iterator[str]:

@@ -28,8 +28,8 @@ def elsewhere(shop: Shop, result: Path, facts: list[ModelFacts], data: Data, con
         facts: of baseline and result.
     """
     there = profile(shop.order.device)
-    if there.key == host().key:
-        return None
+    if there.key in (host().key, shop.order.profile):
+        return None  # it is here
     if shop.order.emulator is not None:
         keep_rows(data, rows_for(facts[1].macs))
     return Emulation(
