@@ -27,6 +27,11 @@ from workers.serving.service import ServiceTime
 
 BASELINE, VARIANT = 0, 1
 BILLS = (("cost-autoscaled", "Autoscaled"), ("cost-static", "Static"), ("cost-serverless", "Serverless"))
+MORE = (
+    ("cost-per-million", "Cost per million"), ("energy-per-inference", "Energy per inference"),
+    ("sci", "CO₂e per 1,000, SCI"), ("carbon-market", "CO₂e a month, market-based"),
+    ("storage", "Storage a month"), ("transfer", "Transfer a month"),
+)  # fmt: skip
 MOST_RANKED = 40  # entries among which the best is looked for when nobody named one
 SHOWN = ("energy", "carbon", "latency-at-peak", "cost-per-million", "payback-cost", "payback-carbon")
 
@@ -90,6 +95,16 @@ class Savings:
     @cached_property
     def bills(self) -> list[Pair]:
         return [self.pair(slug, title) for slug, title in BILLS]
+
+    @cached_property
+    def more(self) -> list[Pair]:
+        """What is asked for less often: per prediction, by contract, and what keeping and sending the file costs."""
+        return [self.pair(slug, title) for slug, title in MORE]
+
+    @property
+    def net(self) -> Amount:
+        """What is saved over the horizon once the job is paid."""
+        return self.after("net-saving")
 
     def pair(self, slug: str, title: str) -> Pair:
         found = self._figures
