@@ -36,6 +36,8 @@ class DeviceRow:
 
     profile: DeviceProfile
     power: str
+    power_range: str
+    price: str
     fitted: str
     times: int
 
@@ -69,20 +71,25 @@ def rows_by_kind(team: Team) -> list[tuple[str, list[DeviceRow]]]:
     for key in DeviceTime.objects.filter(team=team).values_list("device", flat=True):
         counted[key] = counted.get(key, 0) + 1
     found = [
-        DeviceRow(one, power_words(one), fit_words(one.fit), counted.get(one.key, 0)) for one in elsewhere().values()
+        DeviceRow(
+            one,
+            _watts(one.power_w),
+            power_range(one),
+            _dollars(one.price_usd),
+            fit_words(one.fit),
+            counted.get(one.key, 0),
+        )
+        for one in elsewhere().values()
     ]
     by_kind = {word: [one for one in found if one.profile.kind == kind] for kind, word in KINDS.items()}
     return [(word, of_kind) for word, of_kind in by_kind.items() if of_kind]
 
 
-def power_words(profile: DeviceProfile) -> str:
-    """Power under load with its range, empty where nobody states one."""
-    if profile.power_w is None:
+def power_range(profile: DeviceProfile) -> str:
+    """The range of the power under load, empty where nobody states one."""
+    if profile.power_low_w is None or profile.power_high_w is None:
         return ""
-    said = f"{profile.power_w:.3g} W"
-    if profile.power_low_w is not None and profile.power_high_w is not None:
-        said += f" ({profile.power_low_w:.3g} to {profile.power_high_w:.3g})"
-    return said
+    return f"{profile.power_low_w:.3g}–{profile.power_high_w:.3g}"
 
 
 def fit_words(fit: Fit | None) -> str:
@@ -108,13 +115,17 @@ def figures(profile: DeviceProfile) -> list[Figure]:
         "power_high_w": ("Power, high end", _watts(profile.power_high_w)),
         "idle_w": ("Power, idle", _watts(profile.idle_w)),
         "battery_wh": ("Battery", f"{profile.battery_wh:.3g} Wh" if profile.battery_wh else ""),
-        "price_usd": ("Price", f"${profile.price_usd:,.0f}" if profile.price_usd else ""),
+        "price_usd": ("Price", _dollars(profile.price_usd)),
     }
     return [
         Figure(title, value, profile.sources[name], name in profile.unverified)
         for name, (title, value) in said.items()
         if name in profile.sources and value
     ]
+
+
+def _dollars(value: float | None) -> str:
+    return "" if value is None else f"${value:,.0f}"
 
 
 def _watts(value: float | None) -> str:

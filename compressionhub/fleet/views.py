@@ -43,7 +43,7 @@ def upload_time(request: HubRequest, key: str) -> HttpResponse:
     require(request.user, Verb.UPLOAD, request.team)
     sent = request.FILES.get("file")
     try:
-        made = _keep(request, profile, sent if isinstance(sent, UploadedFile) else None)
+        made = _keep(request, profile, sent)
     except (Invalid, YoursToFix) as error:
         return _page(request, profile, problem=error)
     messages.success(request, f"{made.name} anchors predictions for {profile.title} from now on.")

@@ -224,8 +224,24 @@ def banner(report: Report, gate: Gate | None) -> Banner:
         _said_of_metric(report, gate),
         *(_sentence(reason) for reason in report.verdict.reasons),
         "It gave the same numbers again in a clean process.",
+        _said_of_device(report),
     ]
     return Banner(word=report.verdict.word, title=_title(report), text=" ".join(one for one in sentences if one))
+
+
+def _said_of_device(report: Report) -> str:
+    """That the times are of the worker, and what is predicted for the device the result was made for."""
+    there = report.emulation
+    if there is None:
+        return ""
+    ratio = there.predicted.ratio
+    if ratio is None:
+        return f"Timed on {report.environment.cpu}; no time is known for {there.title}."
+    between = f"{units.times(ratio.low)} to {units.times(ratio.high)}"
+    return (
+        f"Timed on {report.environment.cpu}; for {there.title}, a speed-up of {units.times(ratio.value)} ({between}, "
+        f"class {ratio.grade}) is predicted."
+    )
 
 
 def _title(report: Report) -> str:

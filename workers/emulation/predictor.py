@@ -22,7 +22,8 @@ TAIL = 0.05
 UNSEEN_KIND = 2.0
 OTHER_RUNTIME = 1.5
 HOST_EXPONENT, HOST_EXPONENT_THREADS = 0.4, 0.3  # one thread; more: on published tables its residuals carry less over
-DOUBT_SAME_RUNTIME, DOUBT_OTHER_RUNTIME = 9.0, 0.25  # times that weigh as much as having none
+# How many times weigh as much as having none.
+DOUBT_SAME_RUNTIME, DOUBT_OTHER_RUNTIME, DOUBT_OTHER_PRECISION = 9.0, 0.25, 1.0
 LEAST_PAIRS = 3
 OTHER_TABLE = math.log(2)
 UPLOAD = "Measure it there, or upload a latency file."
@@ -137,7 +138,7 @@ def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
     if not 0 < value < math.inf:
         return _nothing(profile, "The layers given hold no work that could be timed.")
     notes = [f"calibrated on {fit.runtime}, {len(fit.models)} networks"]
-    factor, said = _anchor_factor(anchors, fit) if anchors else _host_factor(ask, fit, host)
+    factor, said = _anchor_factor(anchors, fit, ask.precision) if anchors else _host_factor(ask, fit, host)
     notes += said
     spread = spread_of(fit)
     if ask.precision == "int8":
@@ -292,16 +293,19 @@ def _measured(own: Anchor, ask: Ask, profile: DeviceProfile) -> Prediction:
     )
 
 
-def _anchor_factor(anchors: Sequence[Anchor], fit: Fit) -> tuple[float, list[str]]:
+def _anchor_factor(anchors: Sequence[Anchor], fit: Fit, precision: Precision) -> tuple[float, list[str]]:
     """How far times of other networks on the device itself move a prediction: their geometric mean, drawn towards 1.
 
     How firmly depends on what a time can tell. On published tables, with fit and anchor under one runtime, it tells
-    hardly anything of another network (best exponent 0.1 for one time). A runtime of its own shifts all networks.
+    hardly anything of another network (best exponent 0.1 for one time). A runtime of its own shifts all networks; by
+    how much in another number format is a guess, so half of it is taken.
     """
     off = [math.log(anchor.p50_ms / expected) for anchor in anchors if (expected := _expected_ms(anchor, fit))]
     if not off:
         return 1.0, []
     doubt = DOUBT_OTHER_RUNTIME if anchors[0].runtime != fit.runtime else DOUBT_SAME_RUNTIME
+    if anchors[0].precision != precision:
+        doubt = max(doubt, DOUBT_OTHER_PRECISION)
     exponent = len(off) / (len(off) + doubt)
     apart = math.exp(sum(off) / len(off))
     times = "1 time" if len(off) == 1 else f"{len(off)} times"

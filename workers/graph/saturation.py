@@ -10,6 +10,7 @@ network gets nodes that compute what is cut off and take it away again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,8 @@ class Layer:
         most = LARGEST_ACTIVATION * np.maximum(pairs, 0).sum(axis=2)
         least = LARGEST_ACTIVATION * np.minimum(pairs, 0).sum(axis=2)
         found = np.argwhere((most > HIGHEST) | (least < LOWEST))  # (pairs, 2): output, number of the pair
-        return found * np.array([1, 2])
+        risky: NDArray[np.int64] = found * np.array([1, 2])
+        return risky
 
 
 def layers(proto: ModelProto) -> list[Layer]:
@@ -201,7 +203,7 @@ def _own_shape(layer: Layer, groups: int) -> tuple[int, ...]:
     return (groups * width // int(np.prod(layer.kernel)), *layer.kernel)
 
 
-def _like(node: NodeProto) -> dict[str, object]:
+def _like(node: NodeProto) -> dict[str, Any]:
     """The window of a convolution: everything but its groups."""
     kept = ("strides", "pads", "dilations", "auto_pad", "kernel_shape")
     said = {item.name: helper.get_attribute_value(item) for item in node.attribute if item.name in kept}

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils.html import escape
 
 from compressionhub.accounts.models import AuditEntry
 from compressionhub.fleet import about_devices
@@ -58,7 +59,7 @@ def test_a_page_shows_every_figure_with_its_source_and_marks_what_is_unverified(
     said = page(client)
 
     for source in profiles()["rpi5"].sources.values():
-        assert source in said
+        assert escape(source) in said
     assert said.count("unverified</span>") == len(profiles()["rpi5"].unverified)
 
 

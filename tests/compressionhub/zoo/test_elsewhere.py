@@ -60,6 +60,7 @@ def test_the_three_answers_stand_apart_from_the_measured_latency(job_page):
     for words in ("Does it fit?", "61.0 MB at most", "Same answers?", "bit for bit, on 8 test samples", "How fast?"):
         assert words in page
     assert "20.0 ms" in page
+    assert "for Raspberry Pi 5, a speed-up of 1.25× (1.00× to 1.62×, class C) is predicted" in page
     assert "not on this device" in page
     assert "No emulated or throttled run gives a latency." in page
 

@@ -152,6 +152,18 @@ def test_times_of_the_device_move_predictions_most_where_its_runtime_was_never_f
     assert found.grade == "C"
 
 
+def test_a_time_in_another_number_format_moves_a_prediction_half_the_way():
+    profile = a_profile(a_fit(), runtime="onnxruntime")
+    plain = band(Ask(layers=network()), profile)
+    other = network(macs=60e6)
+    in_int8 = 4 * band(Ask(layers=other, precision="int8"), profile).value
+    taken = anchor(layers=other, p50_ms=in_int8, runtime="onnxruntime", precision="int8")
+
+    found = band(Ask(layers=network(), anchors=(taken,)), profile)
+
+    assert found.value == pytest.approx(2 * plain.value)
+
+
 def test_a_time_under_the_runtime_asked_about_needs_no_wider_band():
     profile = a_profile(a_fit(), runtime="onnxruntime")
     plain = band(Ask(layers=network()), profile)
