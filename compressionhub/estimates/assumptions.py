@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from pydantic import Field
 
+from compressionhub.estimates.uses import OnDevice, OnGpuNow
 from workers.errors import Frozen
 from workers.estimate import Grade, InputFact
 from workers.serving.jobs import JobRun
@@ -38,13 +41,15 @@ class Assumptions(Frozen):
 
     ``same_machine`` names who claims that what was measured elsewhere took as long as it would on the instance;
     empty where nobody does. Figures that rest on the claim are class D. ``tables`` is the version of the tables that
-    figures are made with; empty for the packaged ones of the day.
+    figures are made with; empty for the packaged ones of the day. ``device`` runs the network in place of instances.
     """
 
     workload: Workload
     job: JobRates = JobRates()
     same_machine: str = ""
     tables: str = ""
+    gpu: OnGpuNow | None = None
+    device: OnDevice | None = None
 
     def differing(self, other: Assumptions) -> tuple[str, ...]:
         """The names of the assumptions that are not the same in the other."""
@@ -84,10 +89,19 @@ def signed(new: Assumptions, old: Assumptions | None, *, by: str) -> Assumptions
             "overrides": tuple(_older(each, before.overrides) for each in new.workload.overrides),
         }
     )
-    job = old.job if new.job.model_copy(update={"author": old.job.author}) == old.job else new.job
-    return new.model_copy(
-        update={"workload": workload, "job": job, "same_machine": new.same_machine and (old.same_machine or by)}
-    )
+    parts = {name: _kept(getattr(new, name), getattr(old, name)) for name in ("job", "gpu", "device")}
+    same = new.same_machine and (old.same_machine or by)
+    return new.model_copy(update={"workload": workload, **parts, "same_machine": same})
+
+
+Part = TypeVar("Part", JobRates, OnGpuNow | None, OnDevice | None)
+
+
+def _kept(new: Part, old: Part) -> Part:
+    """The older one, with its author, where nothing else differs."""
+    if new is None or old is None:
+        return new
+    return old if new.model_copy(update={"author": old.author}) == old else new
 
 
 def _older(override: Override, before: tuple[Override, ...]) -> Override:
@@ -110,7 +124,9 @@ def _flat(assumed: Assumptions) -> dict[str, object]:
     plain["predictions_per_month"] = round(work.monthly, 3)
     plain["currency"] = work.currency and (work.currency.code, work.currency.per_usd, work.currency.as_of)
     typed: dict[str, object] = {each.name: (each.value, each.source, each.as_of) for each in work.overrides}
-    rates = {"job_usd_per_hour": assumed.job.usd_per_hour, "job_watts": assumed.job.watts}
+    rates: dict[str, object] = {"job_usd_per_hour": assumed.job.usd_per_hour, "job_watts": assumed.job.watts}
+    for name, part in (("gpu", assumed.gpu), ("device", assumed.device)):
+        rates[name] = part and part.model_dump(exclude={"author"})
     return {**plain, **typed, **rates, "same_machine": bool(assumed.same_machine), "tables": assumed.tables}
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from compressionhub.estimates import tables
+from compressionhub.estimates.uses import OnDevice
 from workers.serving.presets import CARD_DAY, FLIGHT_DAY, OFFICE_DAY, PRESETS
 from workers.serving.workload import SHOP_DAY
 
@@ -16,7 +17,13 @@ DAYS: Final[dict[str, tuple[str, tuple[float, ...]]]] = {
     "cards": ("Card payments: long afternoon", CARD_DAY),
     "office": ("Office hours", OFFICE_DAY),
 }
-BILLINGS: Final = (("autoscaled", "Autoscaled"), ("static", "Static"), ("serverless", "Serverless"))
+OWNED: Final = "on-premises"
+DEVICE: Final = "device"
+BILLINGS: Final = (
+    ("Rented", (("autoscaled", "Autoscaled"), ("static", "Static"), ("serverless", "Serverless"))),
+    ("Elsewhere", ((OWNED, "On machines of one's own"), (DEVICE, "On a device with a battery"))),
+)
+WEARABLE: Final = OnDevice(device="stm32u575", battery_wh=0.675, usable=0.8, base_mw=0.5)  # a CR2032: 225 mAh at 3 V
 FIRST_PLACE: Final = "aws/us-east-1/c6i.xlarge"
 
 
@@ -39,5 +46,5 @@ def day_of(shape: tuple[float, ...]) -> str:
 
 
 def presets() -> list[tuple[str, str, str]]:
-    """Starting points that run on instances: slug, title, sentence."""
-    return [(slug, each.title, each.sentence) for slug, each in PRESETS.items() if not each.on_device]
+    """Starting points: slug, title, sentence."""
+    return [(slug, each.title, each.sentence) for slug, each in PRESETS.items()]

@@ -7,44 +7,46 @@ from typing import Any, get_args
 from django import forms
 from pydantic import ValidationError
 
+from compressionhub.estimates import form_parts as parts
+from compressionhub.estimates import tables
 from compressionhub.estimates.assumptions import Assumptions, JobRates
-from compressionhub.estimates.choices import BILLINGS, DAYS, FIRST_PLACE, day_of, places
+from compressionhub.estimates.choices import BILLINGS, DAYS, DEVICE, FIRST_PLACE, OWNED, WEARABLE, day_of, places
+from compressionhub.estimates.form_parts import number
 from workers.serving.presets import PRESETS
 from workers.serving.workload import TITLES, Currency, Override, OverrideName, Workload
 
-OVERRIDES: tuple[OverrideName, ...] = tuple(
-    name for name in get_args(OverrideName) if name not in ("usd_per_kwh",)
-)  # electricity is priced on machines of one's own only
+OVERRIDES: tuple[OverrideName, ...] = get_args(OverrideName)
 
 
-def _number(label: str, *, least: float | None = None, most: float | None = None, **more: Any) -> forms.FloatField:
-    return forms.FloatField(label=label, min_value=least, max_value=most, **more)
+SAME = ("name", "peak_factor", "sla_p95_ms", "ha_floor", "workers_per_instance", "horizon_months",
+        "serverless_memory_mb", "stored_copies", "downloads_per_month")  # fmt: skip
+NEEDED: dict[str, tuple[str, ...]] = {OWNED: parts.OWN_NEEDED, DEVICE: parts.DEVICE_NEEDED}
 
 
 class WorkloadForm(forms.Form):
     """Reads and writes ``Assumptions``. Fields of overrides are added by name."""
 
     name = forms.CharField(max_length=120, label="Name")
-    volume = _number("Predictions", least=0, most=1e15)
+    volume = number("Predictions", least=0, most=1e15)
     per = forms.ChoiceField(choices=[("month", "a month"), ("day", "a day")], label="Counted")
-    peak_factor = _number("Peak to mean", least=1, most=24)
-    sla_p95_ms = _number("p95 limit", least=0.001, most=1e7, required=False)
+    peak_factor = number("Peak to mean", least=1, most=24)
+    sla_p95_ms = number("p95 limit", least=0.001, most=1e7, required=False)
     place = forms.ChoiceField(label="Region and instance")
     billing = forms.ChoiceField(choices=BILLINGS, label="How you pay")
     same_machine = forms.BooleanField(required=False, label="Take the measured time over to this instance")
 
     day = forms.ChoiceField(label="Day")
-    target_percent = _number("Busy at peak, at most", least=1, most=95)
+    target_percent = number("Busy at peak, at most", least=1, most=95)
     ha_floor = forms.IntegerField(label="Instances at least", min_value=0, max_value=100_000)
     workers_per_instance = forms.IntegerField(label="Requests at a time", min_value=1, max_value=1024, required=False)
-    horizon_months = _number("Horizon", least=0.1, most=240)
-    serverless_memory_mb = _number("Serverless memory", least=128, most=10240)
-    stored_copies = _number("Stored copies", least=0, most=1e9)
-    downloads_per_month = _number("Downloads a month", least=0, most=1e12)
-    job_usd_per_hour = _number("Compressing host", least=0, most=1e5, required=False)
-    job_watts = _number("Compressing host draws", least=0, most=1e6, required=False)
+    horizon_months = number("Horizon", least=0.1, most=240)
+    serverless_memory_mb = number("Serverless memory", least=128, most=10240)
+    stored_copies = number("Stored copies", least=0, most=1e9)
+    downloads_per_month = number("Downloads a month", least=0, most=1e12)
+    job_usd_per_hour = number("Compressing host", least=0, most=1e5, required=False)
+    job_watts = number("Compressing host draws", least=0, most=1e6, required=False)
     currency_code = forms.RegexField("^[A-Z]{3}$", label="Show dollars in", required=False)
-    currency_per_usd = _number("One dollar is", least=1e-6, most=1e6, required=False)
+    currency_per_usd = number("One dollar is", least=1e-6, most=1e6, required=False)
     currency_as_of = forms.DateField(label="Rate of", required=False)
 
     def __init__(self, data: Any = None, *, assumed: Assumptions | None = None, author: str = "") -> None:
@@ -54,6 +56,8 @@ class WorkloadForm(forms.Form):
         self.fields["place"].choices = self._places()  # type: ignore[attr-defined]
         days = [(slug, title) for slug, (title, _) in DAYS.items()]
         self.fields["day"].choices = [*days, ("kept", "As it was")]  # type: ignore[attr-defined]
+        known = tables.at(assumed.tables if assumed else "")
+        self.fields.update({**parts.own_fields(known), **parts.device_fields(), **parts.gpu_fields(known)})
         for name in OVERRIDES:
             self._add_override(name)
         for field in self.fields.values():
@@ -68,7 +72,7 @@ class WorkloadForm(forms.Form):
 
     def _add_override(self, name: OverrideName) -> None:
         title, _ = TITLES[name]
-        self.fields[name] = _number(title, least=0, most=1e12, required=False)
+        self.fields[name] = number(title, least=0, most=1e12, required=False)
         self.fields[f"{name}_source"] = forms.CharField(max_length=200, required=False, label=f"{title}: source")
         self.fields[f"{name}_as_of"] = forms.DateField(required=False, label=f"{title}: date")
         if self.kept and (typed := next((one for one in self.kept.workload.overrides if one.name == name), None)):
@@ -78,6 +82,8 @@ class WorkloadForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Add ``assumed`` where all of it holds together."""
         found = super().clean() or {}
+        for name in parts.missing(found, NEEDED.get(found.get("billing", ""), ())):
+            self.add_error(name, "It is needed for this way of running.")
         if self.errors:
             return found
         try:
@@ -94,6 +100,8 @@ class WorkloadForm(forms.Form):
             job=JobRates(usd_per_hour=found["job_usd_per_hour"], watts=found["job_watts"], author=self.author),
             same_machine=self.author if found["same_machine"] else "",
             tables=self.kept.tables if self.kept else "",
+            gpu=parts.on_gpu_now(found, author=self.author),
+            device=parts.on_device(found, author=self.author) if found["billing"] == DEVICE else None,
         )
 
     def _kept_fields(self) -> dict[str, Any]:
@@ -106,14 +114,14 @@ class WorkloadForm(forms.Form):
     def _workload(self, found: dict[str, Any]) -> dict[str, Any]:
         provider, region, instance = found["place"].split("/", 2)
         field = "requests_per_day" if found["per"] == "day" else "predictions_per_month"
-        same = ("name", "peak_factor", "sla_p95_ms", "billing", "ha_floor", "workers_per_instance", "horizon_months",
-                "serverless_memory_mb", "stored_copies", "downloads_per_month")  # fmt: skip
         day = {} if found["day"] == "kept" else {"shape": DAYS[found["day"]][1]}
         return {
-            **{name: found[name] for name in same}, **day, field: found["volume"], "author": self.author,
+            **{name: found[name] for name in SAME}, **day, field: found["volume"], "author": self.author,
             "provider": provider, "region": region, "instance": instance,
             "target_utilisation": found["target_percent"] / 100, "currency": self._currency(found),
             "overrides": tuple(self._overrides(found)),
+            "billing": "autoscaled" if found["billing"] == DEVICE else found["billing"],
+            "on_premises": parts.own_machine(found) if found["billing"] == OWNED else None,
         }  # fmt: skip
 
     def _overrides(self, found: dict[str, Any]) -> list[Override]:
@@ -151,10 +159,10 @@ def initial(assumed: Assumptions) -> dict[str, Any]:
     """The form's fields for some assumptions."""
     work, job = assumed.workload, assumed.job
     daily = work.requests_per_day is not None
-    same = ("name", "peak_factor", "sla_p95_ms", "billing", "ha_floor", "workers_per_instance", "horizon_months",
-            "serverless_memory_mb", "stored_copies", "downloads_per_month")  # fmt: skip
     return {
-        **{name: _tidy(getattr(work, name)) for name in same},
+        **{name: _tidy(getattr(work, name)) for name in SAME},
+        **parts.own_initial(work.on_premises), **parts.device_initial(assumed.device), **parts.gpu_initial(assumed.gpu),
+        "billing": DEVICE if assumed.device else work.billing,
         "volume": _tidy(work.requests_per_day if daily else work.predictions_per_month),
         "per": "day" if daily else "month",
         "place": _place(work),
@@ -197,11 +205,9 @@ def starting(
     """
     place = _place(like.workload) if like is not None and like.workload.instance else FIRST_PLACE
     provider, region, instance = place.split("/", 2)
-    made = (
-        PRESETS[slug]
-        .workload(author=author)
-        .model_copy(update={"provider": provider, "region": region, "instance": instance})
-    )
+    preset, on_device = PRESETS[slug], PRESETS[slug].on_device
+    place_of = {"provider": provider, "region": region, "instance": instance}
+    made = preset.workload(author=author).model_copy(update=place_of)
     if monthly is not None:
         made = made.model_copy(update={"requests_per_day": None, "predictions_per_month": monthly})
-    return Assumptions(workload=made)
+    return Assumptions(workload=made, device=WEARABLE.model_copy(update={"author": author}) if on_device else None)

@@ -121,6 +121,15 @@ class Savings:
         return self._money(self._figures.amount(slug, BASELINE))
 
     @property
+    def market(self) -> Pair:
+        """Carbon by the contract's factor: a second line, never netted with the first."""
+        return self.pair("carbon-market", "CO₂e by your contract")
+
+    @property
+    def is_owned(self) -> bool:
+        return self.assumed.workload.on_premises is not None
+
+    @property
     def peaks(self) -> tuple[Amount, Amount]:
         return self.before("instances-at-peak"), self.after("instances-at-peak")
 
@@ -218,11 +227,16 @@ def right_size(entry: Entry, assumed: Assumptions) -> Sizing | None:
     None where no instances are rented, or one's price was typed in: it is not the price of another.
     """
     work = assumed.workload
-    if work.billing == "serverless" or work.override("price_usd_per_hour") is not None:
+    rented = work.billing in ("autoscaled", "static") and assumed.device is None
+    if not rented or work.override("price_usd_per_hour") is not None:
         return None
-    data = tables.of(assumed)
-    candidates = [_candidate(entry, assumed, place.instance) for place in data.priced(work.provider, work.region)]
-    return RightSizing.choose(work, candidates, data=data)
+    return RightSizing.choose(work, candidates(entry, assumed), data=tables.of(assumed))
+
+
+def candidates(entry: Entry, assumed: Assumptions) -> list[Candidate]:
+    """Every instance with a price in the workload's region, and how long the variant takes there."""
+    places = tables.of(assumed).priced(assumed.workload.provider, assumed.workload.region)
+    return [_candidate(entry, assumed, place.instance) for place in places]
 
 
 def _candidate(entry: Entry, assumed: Assumptions, instance: str) -> Candidate:

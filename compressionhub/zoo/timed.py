@@ -12,7 +12,7 @@ from workers.device import DeviceProfile
 from workers.emulation import Layer, predicted_ratio
 from workers.estimate import Grade, NotKnown
 from workers.report import Environment
-from workers.serving.carry import Carriage, Network, on_machine
+from workers.serving.carry import Carriage, Network, carried, on_machine
 from workers.serving.machine import Machine
 from workers.serving.service import ServiceTime
 from workers.technique import Family
@@ -37,6 +37,8 @@ class Timed:
         Raises:
             NotKnown: if nothing leads from the measurement to the machine.
         """
+        if assumed.device is not None:
+            raise NotKnown("This workload runs on a device with a battery: there is no bill of instances.")
         target = device.profiles().get(there.profile or there.processor_profile)
         pair = (self.before, self.after)
         try:
@@ -46,6 +48,15 @@ class Timed:
                 raise
         services = (self.before.service, self.after.service)
         return claimed(services, machine=there.name, by=assumed.same_machine)
+
+    def on_profile(self, target: DeviceProfile) -> tuple[ServiceTime, ...]:
+        """Both on a device that answers one request at a time.
+
+        Raises:
+            NotKnown: if nothing was measured there and nothing can be predicted.
+        """
+        pair = (self.before, self.after)
+        return carried(pair, here=self.here, there=target, workers=1, by=self._carriage(target))
 
     def _carriage(self, target: DeviceProfile | None) -> Carriage | None:
         """The predicted ratio of times; the same for both, from the baseline's layers; predicted once a target."""

@@ -17,8 +17,8 @@ from compressionhub.estimates.choices import presets
 from compressionhub.estimates.forms import WorkloadForm
 from compressionhub.estimates.models import Workload
 from compressionhub.estimates.views import said
+from compressionhub.zoo import elsewhere, savings_page
 from compressionhub.zoo import savings as figures
-from compressionhub.zoo import savings_page
 from compressionhub.zoo.models import Entry
 from workers.errors import YoursToFix
 
@@ -85,9 +85,15 @@ def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[st
         entry = _asked(request, entries) or figures.best(entries[: figures.MOST_RANKED], assumed)
         if entry is None:
             return {}
-        found = figures.savings(entry, assumed)
+        return _drawn(entry, assumed)
     except YoursToFix as fault:
         return {"fault": fault}
+
+
+def _drawn(entry: Entry, assumed: Assumptions) -> dict[str, Any]:
+    found = figures.savings(entry, assumed)
+    if assumed.device is not None:
+        return {"entry": entry, "found": found, "battery": elsewhere.on_battery(entry, assumed)}
     if not found.is_known:
         return {"entry": entry, "found": found}
     return {
@@ -96,6 +102,7 @@ def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[st
         "ladder": savings_page.drawn(found),
         "bars": savings_page.carbon_bars(found),
         "sizing": figures.right_size(entry, assumed),
+        "replaced": elsewhere.replaced(entry, assumed, figures.candidates(entry, assumed)) if assumed.gpu else None,
     }
 
 

@@ -80,7 +80,7 @@ def test_an_override_keeps_its_author_when_another_person_saves_it_unchanged():
     assert after.workload.authors == {"ha_floor": "Adam"}
 
 
-@pytest.mark.parametrize("slug", [slug for slug, each in PRESETS.items() if not each.on_device])
+@pytest.mark.parametrize("slug", PRESETS)
 def test_a_preset_goes_through_the_form_unchanged(slug):
     start = starting(slug=slug, author="Vera")
 
@@ -114,3 +114,51 @@ def test_when_the_usual_workload_goes_another_takes_its_place(team, vera):
 
     second.refresh_from_db()
     assert second.is_usual
+
+
+OWN = {
+    "billing": "on-premises", "own_title": "Shop server", "own_workers": "8", "own_memory_gb": "64", "own_idle_w": "80",
+    "own_active_w": "200", "own_hardware_usd": "6000", "own_life_years": "5", "own_used_percent": "50",
+    "own_operations_usd": "400", "own_grid_zone": "DEU", "own_device": "", "usd_per_kwh": "0.2",
+}  # fmt: skip
+
+
+def test_a_machine_of_ones_own_goes_through_the_form_and_back():
+    start = assumed()
+    first = WorkloadForm(posted(start, **OWN), assumed=start, author="Bob")
+    assert first.is_valid(), first.errors
+    made = signed(first.cleaned_data["assumed"], start, by="Bob")
+
+    rates = {"usd_per_kwh": "0.2"}  # overrides are initial values of the form, not of ``initial``
+    again = WorkloadForm(posted(made, **rates), assumed=made, author="Adam")
+
+    assert again.is_valid(), again.errors
+    assert again.cleaned_data["assumed"].differing(made) == ()
+    assert made.workload.on_premises.hardware_usd == 6000 and made.workload.authors["on_premises"] == "Bob"
+
+
+@pytest.mark.parametrize(
+    ("billing", "field"), [("on-premises", "own_hardware_usd"), ("device", "dev_battery_wh"), ("device", "dev_key")]
+)
+def test_a_way_of_running_needs_its_own_fields(billing, field):
+    start = assumed()
+    whole = {**OWN, "dev_key": "stm32u575", "dev_battery_wh": "1", "dev_base_mw": "1", "billing": billing}
+    assert WorkloadForm(posted(start, **whole), assumed=start, author="Bob").is_valid()
+
+    form = WorkloadForm(posted(start, **{**whole, field: ""}), assumed=start, author="Bob")
+
+    assert not form.is_valid() and list(form.errors) == [field]
+
+
+def test_who_typed_a_gpus_time_answers_for_it_after_others_saved():
+    start = assumed()
+    typed = {"gpu_instance": "g4dn.xlarge", "gpu_mean_ms": "6", "gpu_p95_ms": "7"}
+    first = WorkloadForm(posted(start, **typed), assumed=start, author="Bob")
+    assert first.is_valid(), first.errors
+    before = signed(first.cleaned_data["assumed"], start, by="Bob")
+    again = WorkloadForm(posted(before, ha_floor="5"), assumed=before, author="Adam")
+    assert again.is_valid(), again.errors
+
+    after = signed(again.cleaned_data["assumed"], before, by="Adam")
+
+    assert after.gpu.author == "Bob" and after.gpu.p95_ms == 7

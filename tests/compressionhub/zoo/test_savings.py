@@ -9,7 +9,8 @@ from compressionhub.estimates import actions
 from compressionhub.estimates.assumptions import JobRates
 from compressionhub.estimates.forms import initial, starting
 from compressionhub.estimates.models import Workload
-from compressionhub.zoo import savings
+from compressionhub.estimates.uses import OnDevice
+from compressionhub.zoo import elsewhere, savings
 from compressionhub.zoo.models import Entry
 from workers.device import profiles
 from workers.emulation.layers import op_costs
@@ -286,3 +287,90 @@ def _measured_on(entry: Entry, device: str) -> dict[str, object]:
     found = Entry.objects.get(pk=entry.pk).record_json
     found["report"]["environment"]["device"] = device
     return found
+
+
+# --- beside the bill, and other ways of running
+
+OWN = {
+    "billing": "on-premises", "own_workers": "4", "own_memory_gb": "64", "own_idle_w": "80", "own_active_w": "200",
+    "own_hardware_usd": "6000", "own_life_years": "5", "own_used_percent": "50", "own_operations_usd": "400",
+    "own_grid_zone": "DEU", "own_device": "c6i-xlarge-1t",
+}  # fmt: skip
+
+
+def test_storage_and_transfer_are_bytes_times_typed_rates(ask, priced):
+    text, _ = ask(
+        priced, stored_copies="100", downloads_per_month="10000", storage_usd_per_gb_month="0.5",
+        transfer_usd_per_gb="0.1",
+    )  # fmt: skip
+
+    assert f"${0.0014 * 100 * 0.5:.2g}" in text and f"${0.0014 * 10_000 * 0.1:.1f}" in text
+
+
+def test_market_based_carbon_is_a_line_of_its_own(ask, priced):
+    text, _ = ask(priced)
+    assert "once you type in the factor of your contract" in text
+
+    text, _ = ask(priced, market_g_per_kwh="50")
+    assert "Market-based, by the factor of your contract" in text and "35.0 kg" in text
+
+
+def test_machines_of_ones_own_cost_hardware_power_and_operations(ask, priced):
+    text, _ = ask(priced, **OWN)
+    assert "There is no default: type in $/kWh" in text
+
+    text, _ = ask(priced, **OWN, usd_per_kwh="0.2", pue="1.5")
+    mean, used = 7.25, 380.518 * 0.040 / 4 / 7.25
+    power = (80 + 120 * used) * mean * 730 / 1000 * 1.5 * 0.2
+    bill = 6000 / (5 * 8760 * 0.5) * mean * 730 + power + 400
+    assert f"was ${bill:,.0f}" in text and "Other ways to pay" not in text
+
+
+WEARABLE = {
+    "billing": "device", "per": "day", "volume": "86400", "dev_key": "stm32u575", "dev_battery_wh": "0.675",
+    "dev_usable_percent": "80", "dev_base_mw": "0.5",
+}  # fmt: skip
+
+
+def test_a_battery_lasts_as_long_as_the_worked_example_says(ask, entry):
+    text, _ = ask(entry, **WEARABLE, dev_before_mj="0.664", dev_after_mj="0.332")
+
+    assert "464 h to 649 h: +40 %." in text and "57.0 %" in text
+    assert "Bill a month" not in text
+
+
+def test_without_a_time_on_the_device_a_battery_is_not_known(ask, entry):
+    text, _ = ask(entry, **WEARABLE)
+
+    assert "How long the battery lasts is not known" in text and "upload a latency file" in text
+
+
+def test_a_batterys_energy_is_the_predicted_time_at_the_devices_power(entry, workload):
+    known = told(entry, fit=fit_of(1e11))
+    used = OnDevice(device="sd888-cpu", battery_wh=15, base_mw=1000, author="Vera")
+    assumed = workload.assumed.model_copy(update={"device": used})
+
+    found = elsewhere.on_battery(known, assumed)
+
+    before, after = found.life.before.inputs[-1], found.life.after.inputs[-1]
+    profile = profiles()["sd888-cpu"]
+    assert before.value == pytest.approx(found.services[0].mean_s * profile.power_w)
+    assert before.high == pytest.approx(found.services[0].high_s * profile.power_high_w)
+    assert before.grade is Grade.ASSUMED and after.value < before.value
+    assert not savings.savings(known, assumed).is_known
+
+
+def test_a_gpu_that_serves_now_is_replaced_in_a_sentence_of_its_own(ask, priced):
+    text, _ = ask(priced, gpu_instance="g4dn.xlarge", gpu_mean_ms="6", gpu_p95_ms="7")
+
+    assert "A GPU replaced by CPUs" in text and "keeps the limit of 100 ms that" in text
+    assert "typed in by Vera" in text
+
+    text, _ = ask(priced, gpu_instance="g4dn.xlarge", gpu_mean_ms="6", gpu_p95_ms="7", sla_p95_ms="12")
+    assert "No CPU instance keeps the limit of 12 ms that g4dn.xlarge keeps." in text
+
+
+def test_what_waits_at_peak_stands_beside_the_money(ask, priced):
+    text, _ = ask(priced)
+
+    assert "At peak, 95 of 100 answers come within 26.9 ms, before 65.7 ms." in text
