@@ -20,7 +20,10 @@ OVERRIDES: tuple[OverrideName, ...] = get_args(OverrideName)
 
 SAME = ("name", "peak_factor", "sla_p95_ms", "ha_floor", "workers_per_instance", "horizon_months",
         "serverless_memory_mb", "stored_copies", "downloads_per_month")  # fmt: skip
-NEEDED: dict[str, tuple[str, ...]] = {OWNED: parts.OWN_NEEDED, DEVICE: parts.DEVICE_NEEDED}
+NEEDED: dict[str, tuple[str, tuple[str, ...]]] = {
+    OWNED: ("A machine of your own", parts.OWN_NEEDED),
+    DEVICE: ("A device with a battery", parts.DEVICE_NEEDED),
+}
 
 
 class WorkloadForm(forms.Form):
@@ -82,8 +85,10 @@ class WorkloadForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Add ``assumed`` where all of it holds together."""
         found = super().clean() or {}
-        for name in parts.missing(found, NEEDED.get(found.get("billing", ""), ())):
-            self.add_error(name, "It is needed for this way of running.")
+        where, needed = NEEDED.get(found.get("billing", ""), ("", ()))
+        if gaps := parts.missing(found, needed):
+            named = ", ".join(str(self.fields[name].label).lower() for name in gaps)
+            self.add_error(None, f"Under “{where}”, fill in: {named}.")
         if self.errors:
             return found
         try:

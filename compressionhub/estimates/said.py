@@ -81,7 +81,8 @@ def rests_on(fact: InputFact) -> str:
     """Who or what answers for an input: source, region, licence, or whose choice it is."""
     if fact.is_choice:
         return f"chosen by {fact.author}"
-    parts = [fact.source, fact.region, fact.licence, f"typed in by {fact.author}" if fact.author else ""]
+    source = "" if fact.author and fact.source == "typed in" else fact.source
+    parts = [source, fact.region, fact.licence, f"typed in by {fact.author}" if fact.author else ""]
     return "; ".join(part for part in parts if part)
 
 

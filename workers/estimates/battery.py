@@ -118,10 +118,17 @@ def _three(fact: InputFact) -> tuple[float, float, float]:
 
 
 def _sentence(before: Amount, after: Amount, gain: Amount) -> str:
-    hours, longer = f"{before.value or 0:,.0f} h to {after.value or 0:,.0f} h", 100 * (gain.value or 0)
+    hours, longer = f"{_time(before.value or 0)} to {_time(after.value or 0)}", 100 * (gain.value or 0)
     if abs(longer) < 2:
         return f"{hours}: {longer:+.1f} %, which no one will notice."
     return f"{hours}: {longer:+.0f} %."
+
+
+def _time(hours: float) -> str:
+    """Whole hours, below ten with a decimal, below one in minutes."""
+    if hours < 1:
+        return f"{60 * hours:.0f} min"
+    return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.1f} h"
 
 
 def keyword_spotting() -> BatteryUse:
