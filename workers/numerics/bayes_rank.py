@@ -50,7 +50,7 @@ def _noise(squares: Tensor, short: int, long: int, edge: float) -> float:
     def free_energy(variance: float) -> float:
         return _free_energy(squares / (long * variance), short, ratio, edge, variance)
 
-    grid = [bottom * (top / bottom) ** (step / STEPS) for step in range(STEPS + 1)]
+    grid: list[float] = [bottom * (top / bottom) ** (step / STEPS) for step in range(STEPS + 1)]
     best = min(range(STEPS + 1), key=lambda step: free_energy(grid[step]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, STEPS)]
     for _ in range(NARROWINGS):  # thirds: the function has one valley between neighbours of the best

@@ -116,7 +116,8 @@ def whitener(moments: Tensor) -> Tensor:
     """The lower triangle L, double, whose L Lᵀ is ``moments`` with a little more on their diagonal."""
     exact = moments.double()
     least = 1e-6 * exact.diagonal().mean().clamp_min(1e-12)
-    return torch.linalg.cholesky(exact + least * torch.eye(len(exact), dtype=torch.float64))
+    lower: Tensor = torch.linalg.cholesky(exact + least * torch.eye(len(exact), dtype=torch.float64))
+    return lower
 
 
 def cp_factors(weight: Tensor, rank: int, *, rounds: int = 60) -> tuple[Tensor, Tensor, Tensor]:

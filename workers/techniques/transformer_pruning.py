@@ -142,7 +142,7 @@ class TransformerPruning(Technique):
         found = [
             organ
             for organ in anatomy.organs(module, example)
-            if self._share(organ.kind) and not left & {names[path] for path in organ.paths}
+            if self._shares()[organ.kind] and not left & {names[path] for path in organ.paths}
         ]
         fine = slimming.removable(module, found, example, bench.check)
         for organ in found:
@@ -157,17 +157,9 @@ class TransformerPruning(Technique):
             marks = slimming.influences(module, organs, evidence.losses(module, model, bench))
         else:
             marks = [slimming.scores(module, organ, self.criterion) for organ in organs]
-        losses: list[Loss] = []
-        kinds: tuple[tuple[Kind, int], ...] = (("heads", 1), ("neurons", self.multiple))
-        for kind, multiple in kinds:
-            pairs = [pair for pair in zip(organs, marks, strict=True) if pair[0].kind == kind]
-            losses += slimming.expendable(
-                [organ for organ, _ in pairs],
-                [mark for _, mark in pairs],
-                share=self._share(kind),
-                across=self.scope == "network",
-                multiple=multiple,
-            )
+        losses = slimming.expendable(
+            organs, marks, shares=self._shares(), across=self.scope == "network", multiple=self.multiple
+        )
         if not losses:
             raise YoursToFix(
                 "Expected attention heads or feed-forward neurons that can go, found none.",
@@ -176,8 +168,8 @@ class TransformerPruning(Technique):
             )
         return losses
 
-    def _share(self, kind: Kind) -> float:
-        return self.heads if kind == "heads" else self.neurons
+    def _shares(self) -> dict[Kind, float]:
+        return {"heads": self.heads, "neurons": self.neurons}
 
 
 def _rows(data: DatasetFacts) -> int:

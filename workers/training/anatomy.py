@@ -14,6 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
+from workers.training.network import watched
+
 Kind = Literal["heads", "neurons"]
 MOVING = frozenset({"Reshape", "Transpose", "Concat", "Split", "Slice", "Gather", "Flatten", "Squeeze", "Unsqueeze"})
 SUMMING = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceL2", "Softmax", "LogSoftmax", "MatMul", "Einsum"})
@@ -70,28 +72,12 @@ class Shapes:
     floats: frozenset[fx.Node]
 
     @classmethod
-    @torch.no_grad()
     def of(cls, module: fx.GraphModule, example: tuple[Tensor, ...]) -> Shapes:
-        watcher = _Watcher(module)
-        watcher.run(*example)
-        return cls(watcher.sizes, frozenset(watcher.floats))
-
-
-class _Watcher(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.sizes: dict[fx.Node, tuple[int, ...]] = {}
-        self.floats: set[fx.Node] = set()
-
-    def run_node(self, n: fx.Node) -> Any:
-        made = super().run_node(n)
-        if isinstance(made, Tensor):
-            self.sizes[n] = tuple(made.shape)
-            if made.is_floating_point():
-                self.floats.add(n)
-        elif isinstance(made, tuple):
-            self.floats.add(n)  # what a Split made is looked through
-        return made
+        made = watched(module, example, lambda node, value: isinstance(value, Tensor | tuple))
+        sizes = {node: tuple(value.shape) for node, value in made.items() if isinstance(value, Tensor)}
+        # what a Split made, a tuple, is looked through
+        floats = {node for node, value in made.items() if isinstance(value, tuple) or value.is_floating_point()}
+        return cls(sizes, frozenset(floats))
 
 
 def organs(module: fx.GraphModule, example: tuple[Tensor, ...]) -> list[Organ]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from workers.training import anatomy
 from workers.training.anatomy import Organ, Shapes
+from workers.training.network import watched
 
 ADDS = frozenset({"Add"})
 
@@ -49,6 +48,34 @@ def blocks(module: fx.GraphModule, example: tuple[Tensor, ...]) -> list[Block]:
     ]
 
 
+def branches(module: fx.GraphModule, example: tuple[Tensor, ...]) -> list[Block]:
+    """Every branch that is added to what it came from, as in residual networks; the stream could pass it by."""
+    shapes = Shapes.of(module, example)
+    found = []
+    for node in module.graph.nodes:
+        if anatomy.op_type(node) not in ADDS or len(node.all_input_nodes) != 2:
+            continue
+        one, two = node.all_input_nodes
+        if shapes.sizes.get(one) != shapes.sizes.get(two) or node not in shapes.floats:
+            continue
+        stream = two if two in _above(one) else one if one in _above(two) else None
+        if stream is not None:
+            found.append(Block(node.name, stream.name, node.name))
+    return found
+
+
+def _above(node: fx.Node) -> set[fx.Node]:
+    """Everything a value is made from."""
+    seen: set[fx.Node] = set()
+    waiting = list(node.all_input_nodes)
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            waiting.extend(one.all_input_nodes)
+    return seen
+
+
 def without(module: fx.GraphModule, gone: Iterable[Block]) -> None:
     """Let the stream pass some blocks by, in place."""
     nodes = {node.name: node for node in module.graph.nodes}
@@ -61,7 +88,6 @@ def without(module: fx.GraphModule, gone: Iterable[Block]) -> None:
     module.recompile()
 
 
-@torch.no_grad()
 def changes(module: fx.GraphModule, found: list[Block], batches: Iterable[list[Tensor]]) -> list[float]:
     """How much each block turns what enters it: one minus the mean cosine over all positions.
 
@@ -70,26 +96,13 @@ def changes(module: fx.GraphModule, found: list[Block], batches: Iterable[list[T
     totals, rows = [0.0] * len(found), 0
     wanted = {name for block in found for name in (block.start, block.end)}
     for inputs in batches:
-        seen = _Seen(module.eval(), wanted)
-        seen.run(*inputs)
+        made = watched(module, inputs, lambda node, value: node.name in wanted)
+        values = {node.name: value for node, value in made.items()}
         rows += len(inputs[0])
         for place, block in enumerate(found):
-            cosine = functional.cosine_similarity(seen.values[block.start], seen.values[block.end], dim=-1)
+            cosine = functional.cosine_similarity(values[block.start], values[block.end], dim=-1)
             totals[place] += float((1 - cosine).mean()) * len(inputs[0])
     return [total / max(rows, 1) for total in totals]
-
-
-class _Seen(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule, wanted: set[str]) -> None:
-        super().__init__(module)
-        self.wanted = wanted
-        self.values: dict[str, Tensor] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        made = super().run_node(n)
-        if n.name in self.wanted:
-            self.values[n.name] = made
-        return made
 
 
 def _pairs(found: list[Organ]) -> list[tuple[Organ, Organ]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -54,6 +56,33 @@ def layer_name(node: fx.Node) -> str:
         return ""
     notes = origin.notes
     return str(notes.get("matmul") or notes.get("product") or origin.name or next(iter(origin.outputs), ""))
+
+
+@torch.no_grad()
+def watched(
+    module: fx.GraphModule, inputs: Iterable[Tensor], wanted: Callable[[fx.Node, Any], bool]
+) -> dict[fx.Node, Any]:
+    """What some nodes make in one run.
+
+    Args:
+        wanted: asked for each node and what it made.
+    """
+    watcher = _Watcher(module.eval(), wanted)
+    watcher.run(*inputs)
+    return watcher.seen
+
+
+class _Watcher(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule, wanted: Callable[[fx.Node, Any], bool]) -> None:
+        super().__init__(module)
+        self.wanted = wanted
+        self.seen: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        made = super().run_node(n)
+        if self.wanted(n, made):
+            self.seen[n] = made
+        return made
 
 
 def savings(before: ModelFacts, after: ModelFacts) -> str:

@@ -90,11 +90,8 @@ class Cutter:
             marks = slimming.influences(made, found, evidence.losses(made, self.model, self.bench))
         else:
             marks = [slimming.scores(made, organ, self.knife.criterion) for organ in found]
-        losses: list[slimming.Loss] = []
-        for kind, multiple in (("heads", 1), ("neurons", self.knife.multiple)):
-            pairs = [pair for pair in zip(found, marks, strict=True) if pair[0].kind == kind]
-            organs, worth = [organ for organ, _ in pairs], [mark for _, mark in pairs]
-            losses += slimming.expendable(organs, worth, share=share, across=False, multiple=multiple)
+        shares: dict[anatomy.Kind, float] = {"heads": share, "neurons": share}
+        losses = slimming.expendable(found, marks, shares=shares, across=False, multiple=self.knife.multiple)
         slimming.take_out(made, losses, self.example)
         return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from workers.numerics import distillation
 from workers.training.network import first_output
 from workers.training.samples import Samples, read
 from workers.workbench import Workbench
+
+if TYPE_CHECKING:
+    from workers.training.hints import Hints
 
 EXAM_ROWS = 512
 UNLEARNABLE = ("labels",)
@@ -46,6 +50,7 @@ class School:
         self.bench = bench
         self.contract: Contract = bench.contract
         self.weights = weights
+        self.hints: Hints | None = None
         self.meaning = self.contract.outputs[0].meaning if self.contract.outputs else "other"
         self._require_a_gradient()
         self.names = [spec.name for spec in self.contract.inputs]
@@ -73,7 +78,13 @@ class School:
         if self.targets is None:
             return None
         other = copy.copy(self)
-        other.weights, other.answers = Weights(labels=1.0, teacher=0.0), None
+        other.weights, other.answers, other.hints = Weights(labels=1.0, teacher=0.0), None, None
+        return other
+
+    def with_hints(self, hints: Hints) -> School:
+        """The same rows and exam for a student that also comes near to its teacher inside."""
+        other = copy.copy(self)
+        other.hints = hints
         return other
 
     @property
@@ -94,6 +105,8 @@ class School:
             total = total + self.weights.labels * self._task_loss(outputs, self.targets[rows])
         if self.answers is not None:
             total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers[rows])
+        if self.hints is not None:
+            total = total + self.hints.distance(result, self.train.pick(rows, self.names))
         return total
 
     def exam(self, module: fx.GraphModule) -> float:

@@ -7,7 +7,7 @@ organ before it is touched, and organs that fail keep their units.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from workers.graph.fx.operators.constants import constant
 from workers.numerics import ranking
 from workers.training import anatomy
-from workers.training.anatomy import Organ
+from workers.training.anatomy import Kind, Organ
 
 Criterion = Literal["l1", "l2", "taylor", "geometric-median"]
 COUNTING = frozenset({"Reshape", "Expand"})
@@ -33,21 +33,26 @@ class Loss:
     gone: Tensor
 
 
-def expendable(found: list[Organ], marks: list[Tensor], *, share: float, across: bool, multiple: int) -> list[Loss]:
-    """The least important units of organs of one kind.
+def expendable(
+    found: list[Organ], marks: list[Tensor], *, shares: Mapping[Kind, float], across: bool, multiple: int
+) -> list[Loss]:
+    """The least important heads and neurons.
 
     Args:
         marks: what each unit is worth, one (units,) for each organ.
-        share: part of the units that goes, in (0, 1).
-        across: compare the units of all organs, relative to their organ's mean, rather than within each.
-        multiple: organs keep multiples of this, and at least one.
+        shares: part of the heads and of the neurons that goes, in [0, 1).
+        across: compare the units of all organs of a kind, relative to their organ's mean, rather than within each.
+        multiple: of neurons that stay; at least one unit of each organ does.
     """
-    wanted = ranking.removals(marks, share=share, across=across)
-    losses = []
-    for organ, mark, count in zip(found, marks, wanted, strict=True):
-        left = max(round((organ.units - count) / multiple) * multiple, min(multiple, organ.units))
-        if left < organ.units:
-            losses.append(Loss(organ, ranking.expendable(mark, count=organ.units - left)))
+    losses: list[Loss] = []
+    for kind, share in ((kind, share) for kind, share in shares.items() if share):
+        pairs = [pair for pair in zip(found, marks, strict=True) if pair[0].kind == kind]
+        wanted = ranking.removals([mark for _, mark in pairs], share=share, across=across)
+        unit = multiple if kind == "neurons" else 1
+        for (organ, mark), count in zip(pairs, wanted, strict=True):
+            left = max(round((organ.units - count) / unit) * unit, min(unit, organ.units))
+            if left < organ.units:
+                losses.append(Loss(organ, ranking.expendable(mark, count=organ.units - left)))
     return losses
 
 

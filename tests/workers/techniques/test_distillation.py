@@ -1,8 +1,10 @@
-"""Students are narrower, learn from their teacher, and the log tells what the teacher was worth."""
+"""Students are smaller, learn from their teacher, and the log tells what the teacher was worth."""
 
 import pytest
 
 from tests.workers.techniques.lessons import agreement, classroom, discerning
+from tests.workers.techniques.transformers import bench_for, bert, residual
+from workers.errors import YoursToFix
 from workers.events import Log, Point
 from workers.techniques.distillation import Distillation
 
@@ -66,3 +68,50 @@ def test_the_same_seed_gives_the_same_student(teacher, tmp_path):
     once, again = (step.apply(teacher, classroom(teacher, tmp_path)) for _ in range(2))
 
     assert once.proto.SerializeToString(deterministic=True) == again.proto.SerializeToString(deterministic=True)
+
+
+def test_a_student_with_hints_has_the_same_file_as_one_without_and_the_log_names_the_pairs(teacher, tmp_path):
+    events = []
+    bench = classroom(teacher, tmp_path, rows=ROWS, emit=events.append)
+
+    student = Distillation(features=1.0, compare=False, **QUICK).apply(teacher, bench)
+
+    assert shapes(student)["w2"] == (8, 8, 3, 3)
+    assert agreement(student, teacher, bench) > 2 * GUESSING
+    assert any("learns from" in event.text for event in events if isinstance(event, Log))
+    assert not any("adapter" in name for name in shapes(student))
+
+
+def test_hints_are_the_same_under_the_same_seed(teacher, tmp_path):
+    step = Distillation(features=1.0, compare=False, **QUICK | {"epochs": 2})
+
+    once, again = (step.apply(teacher, classroom(teacher, tmp_path)) for _ in range(2))
+
+    assert once.proto.SerializeToString(deterministic=True) == again.proto.SerializeToString(deterministic=True)
+
+
+def test_a_student_may_have_fewer_blocks_and_heads(tmp_path):
+    model = bert()
+    step = Distillation(depth=0.5, width=0.5, compare=False, epochs=1, multiple=1)
+
+    student = step.apply(model, bench_for(model, tmp_path, rows=32))
+
+    assert sum(node.op_type == "Softmax" for node in student.proto.graph.node) == 1
+    weights = [dims for dims in shapes(student).values() if len(dims) == 2]
+    assert (32, 16) in weights and (64, 32) not in weights and (32, 64) not in weights
+
+
+def test_a_residual_network_loses_branches(tmp_path):
+    model = residual()
+
+    student = Distillation(depth=0.5, width=1, compare=False, epochs=1).apply(
+        model, bench_for(model, tmp_path, rows=16)
+    )
+
+    additions = [sum(node.op_type == "Add" for node in one.proto.graph.node) for one in (model, student)]
+    assert additions == [2, 1]
+
+
+def test_a_network_without_blocks_cannot_be_made_shorter(mlp, tmp_path):
+    with pytest.raises(YoursToFix, match="found none"):
+        Distillation(depth=0.5).apply(mlp, classroom(mlp, tmp_path, shape=(64,), rows=64))

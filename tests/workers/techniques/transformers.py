@@ -1,4 +1,4 @@
-"""Small transformers as people export them, with rows to feed them, and a bench over both."""
+"""Small transformers, and a residual network, as people export them, with rows to feed them, and a bench over both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from tests.workers.graph_fx.networks import Encoder, LanguageModel, ViT, exported, randomize
+from tests.workers.graph_fx.networks import Encoder, LanguageModel, Residual, ViT, exported, randomize
 from tests.workers.techniques.conftest import VNNI
 from workers.contract import Contract, InputSpec, OutputSpec, Task
 from workers.events import Event
@@ -93,6 +93,19 @@ def vit() -> LoadedModel:
         task=Task.CLASSIFICATION, inputs=(InputSpec(name="in0", shape=(3, 16, 16)),), outputs=(OutputSpec(name="out"),)
     )
     return LoadedModel(proto=exported(vision(), torch.zeros(2, 3, 16, 16)), contract=contract)
+
+
+def residual() -> LoadedModel:
+    """(N, 3, 16, 16) → 10 classes, two residual branches that keep their width."""
+    contract = Contract(
+        task=Task.CLASSIFICATION, inputs=(InputSpec(name="in0", shape=(3, 16, 16)),), outputs=(OutputSpec(name="out"),)
+    )
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 1, 1), Residual(8, 8, 1), Residual(8, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, 10),
+    )  # fmt: skip
+    return LoadedModel(proto=exported(randomize(network), torch.zeros(2, 3, 16, 16)), contract=contract)
 
 
 def decoder() -> LoadedModel:
