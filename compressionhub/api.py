@@ -12,6 +12,7 @@ from compressionhub.accounts.bearer import Bearer, Session
 from compressionhub.errors import HubError, answer, as_problem
 from compressionhub.jobs.api import router as jobs
 from compressionhub.library.api import router as library
+from compressionhub.zoo.reports.api import router as reports
 from workers.errors import YoursToFix
 
 PROBLEM_SCHEMA = {
@@ -61,6 +62,7 @@ api = HubAPI(
 )
 api.add_router("", library)
 api.add_router("", jobs)
+api.add_router("", reports)
 
 
 @api.exception_handler(HubError)

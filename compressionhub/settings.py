@@ -1,6 +1,7 @@
 """Django's settings, all derived from ``compressionhub.env``."""
 
 import contextlib
+import re
 import secrets
 from importlib.util import find_spec
 from pathlib import Path
@@ -214,6 +215,15 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 
+# Tokens of ours, and whatever stands where the token of a share link does.
+_TOKEN = re.compile(r"(chub_(?:share_)?)[\w-]{6,}|(?<=/shared/)[^/\s\"']+")
+
+
+def without_tokens(logger: Any, name: str, line: str) -> str:
+    """A finished line of the log with every token cut out: that of a link is part of an address."""
+    return _TOKEN.sub(lambda found: f"{found.group(1) or ''}…", line)
+
+
 _SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -230,7 +240,7 @@ LOGGING = {
     "formatters": {
         "lines": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDERERS],
+            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDERERS, without_tokens],
             "foreign_pre_chain": _SHARED_PROCESSORS,
         },
     },

@@ -337,3 +337,16 @@ def may_reset_password(by: User, membership: Membership) -> bool:
         and role.rank >= membership.rank
         and membership.user != by
     )
+
+
+@transaction.atomic
+def allow_sharing(*, team: Team, by: User, allowed: bool) -> None:
+    """Let links to reports of this team open, or let none open. Those that exist are kept for another day.
+
+    Raises:
+        NotAllowed: if ``by`` may not share for this team.
+    """
+    require(by, Verb.SHARE, team)
+    team.shares_reports = allowed
+    team.save(update_fields=["shares_reports"])
+    audit(by, "team.share-links", team, allowed=allowed)

@@ -68,7 +68,7 @@ class Verb(StrEnum):
 ROLE_SAYS = {
     Role.VIEWER: "reads, compares, makes reports and asks for approval",
     Role.ENGINEER: "also uploads, submits and cancels jobs, and downloads artifacts",
-    Role.ADMIN: "also publishes, approves, and adds or removes people",
+    Role.ADMIN: "also publishes, approves, shares reports, and adds or removes people",
     Role.OWNER: "also changes roles and deletes",
 }
 

@@ -14,6 +14,7 @@ urlpatterns = [
     path("account/tokens/", views.make_token, name="make-token"),
     path("account/tokens/<uuid:pk>/revoke/", views.revoke_token, name="revoke-token"),
     path("team/", views.team, name="team"),
+    path("team/share-links/", views.share_links, name="share-links"),
     path("team/switch/", views.switch_team, name="switch-team"),
     path("team/people/", views.add_person, name="add-person"),
     path("team/people/<uuid:pk>/role/", views.change_role, name="change-role"),

@@ -202,6 +202,16 @@ def remove_person(request: HubRequest, pk: UUID) -> HttpResponse:
 
 @team_required
 @require_POST
+def share_links(request: HubRequest) -> HttpResponse:
+    """Switch the team's share links on or off."""
+    allowed = request.POST.get("allowed") == "yes"
+    actions.allow_sharing(team=request.team, by=request.user, allowed=allowed)
+    messages.success(request, "Share links work again." if allowed else "Share links are off: none opens.")
+    return redirect("accounts:team")
+
+
+@team_required
+@require_POST
 def switch_team(request: HubRequest) -> HttpResponse:
     """Work on another of one's teams; a foreign or unknown one changes nothing."""
     wanted = request.POST.get("team", "")
@@ -226,6 +236,7 @@ def _team_page(request: HubRequest, *, status: int = 200, **shown: Any) -> HttpR
         "role": role,
         "may_manage": may_manage,
         "may_change_roles": Verb.CHANGE_ROLES in MAY[role],
+        "may_share": Verb.SHARE in MAY[role],
         "person_form": forms.PersonForm(most=role) if may_manage else None,
         "trail": _trail(request),
     }
