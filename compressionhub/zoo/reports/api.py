@@ -48,29 +48,31 @@ class WholeReportOut(ReportOut):
 
 @router.get("/reports", response=list[ReportOut], summary="List reports, newest first")
 def reports(request: Asked, page: Annotated[Page, Query()]) -> list[ReportOut]:
-    return [ReportOut(**_told(row)) for row in _mine(request)[page.cut()]]
+    return [_told(row) for row in _mine(request)[page.cut()]]
 
 
 @router.get("/reports/{pk}", response=WholeReportOut, summary="One report with its evidence", by_alias=True)
 def report(request: Asked, pk: UUID) -> WholeReportOut:
     found = get_object_or_404(_mine(request), pk=pk)
-    return WholeReportOut(**_told(found), evidence=found.evidence)
+    return WholeReportOut(**_told(found).model_dump(), evidence=found.evidence)
 
 
 def _mine(request: Asked) -> ReportQuerySet:
-    found: ReportQuerySet = Report.objects.visible_to(request.auth.user).filter(team=request.auth.team)
+    found: ReportQuerySet = (
+        Report.objects.visible_to(request.auth.user).filter(team=request.auth.team).order_by("-number")
+    )
     return found.prefetch_related("entries", Prefetch("approvals", Approval.objects.order_by("-asked_at")))
 
 
-def _told(row: Report) -> dict[str, object]:
-    return {
-        "id": row.pk, "number": row.number, "title": row.title, "made_at": row.made_at, "sha256": row.sha256,
-        "entries": [entry.pk for entry in row.entries.all()],
-        "approvals": [
-            DecisionOut(
-                entry=one.entry_id, decision=one.decision, why=one.why, asked_at=one.asked_at,
-                decided_at=one.decided_at, reason=one.reason,
-            )
-            for one in row.approvals.all()
-        ],
-    }  # fmt: skip
+def _told(row: Report) -> ReportOut:
+    decisions = [
+        DecisionOut(
+            entry=one.entry_id, decision=one.decision, why=one.why, asked_at=one.asked_at, decided_at=one.decided_at,
+            reason=one.reason,
+        )
+        for one in row.approvals.all()
+    ]  # fmt: skip
+    return ReportOut(
+        id=row.pk, number=row.number, title=row.title, made_at=row.made_at, sha256=row.sha256,
+        entries=[entry.pk for entry in row.entries.all()], approvals=decisions,
+    )  # fmt: skip

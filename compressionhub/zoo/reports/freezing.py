@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import Final
 
 from django.utils import timezone
 
 from compressionhub.estimates import said
-from compressionhub.estimates.assumptions import Assumptions, every_input
+from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.estimates.models import Workload
 from compressionhub.jobs.gate import is_relative
 from compressionhub.ui import units
@@ -23,7 +24,7 @@ from workers.estimate import Amount, InputFact, estimates
 
 BILL, WAIT = "bill", "latency-at-peak"
 TITLES = {BILL: "Bill a month", "energy": "Energy a month", "carbon": "CO₂e a month", WAIT: "p95 at peak"}
-MEASURED = "A"
+MEASURED: Final = "A"
 
 
 def freeze(
@@ -36,10 +37,10 @@ def freeze(
         question: what the report answers; a plain one is made up where it is empty.
         approval: what stands about a decision at this moment.
     """
-    assumed, now = workload.assumed, timezone.now()
+    assumed, now = workload.assumed, timezone.now().replace(microsecond=0)
     found = [_savings(entry, assumed) for entry in entries]
     variants = tuple(_variant(one) for one in found)
-    facts = [fact for fact in every_input([each.inputs for one in found for each in _amounts(one)]) if not _twice(fact)]
+    facts = _facts(found)
     return Evidence(
         team=str(workload.team),
         number=number,
@@ -102,9 +103,12 @@ def _amounts(found: Savings) -> Iterable[Amount]:
         yield from (cost, even)
 
 
-def _twice(fact: InputFact) -> bool:
-    """Whether this input of a comparison stands there as the baseline's own already."""
-    return fact.name.startswith("baseline_")
+def _facts(found: Iterable[Savings]) -> list[InputFact]:
+    """Every input of every figure once; those that a comparison repeats for its baseline stand there already."""
+    facts = (fact for one in found for amount in _amounts(one) for fact in amount.inputs)
+    return list(
+        {(fact.name, fact.title, fact.value): fact for fact in facts if not fact.name.startswith("baseline_")}.values()
+    )
 
 
 def _estimated(found: Savings) -> tuple[Row, ...]:

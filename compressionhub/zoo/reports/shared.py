@@ -25,7 +25,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     def show(link: ShareLink) -> HttpResponse:
         found = link.report
         context = {"report": found, "sheet": sheet_of(found.evidence, found.sha256), "link": link, "token": token}
-        return render(None, "reports/shared.html", context)  # type: ignore[arg-type] # no request: nobody's session is asked
+        return render(None, "reports/shared.html", context)  # no request: nobody's session is asked
 
     return _answer(request, token, show, is_download=False)
 
@@ -40,10 +40,10 @@ def _answer(
 ) -> HttpResponse:
     """The report; or the same 404 for a wrong, an expired, a revoked and a switched-off link; or 429 for guessers."""
     if not links.may_try(request):
-        response = render(None, "reports/shared_nothing.html", {"pause": True}, status=429)  # type: ignore[arg-type]
+        response = render(None, "reports/shared_nothing.html", {"pause": True}, status=429)
     elif (link := links.opened(token, download=is_download)) is None:
         links.note_miss(request)
-        response = render(None, "reports/shared_nothing.html", status=404)  # type: ignore[arg-type]
+        response = render(None, "reports/shared_nothing.html", status=404)
     else:
         response = show(link)
     for name, value in HEADERS.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from compressionhub.estimates import said
 from compressionhub.ui import units
@@ -24,10 +25,11 @@ SOURCE_LETTERS = 150
 
 @dataclass(frozen=True)
 class Figure:
-    """A text with its class; ``grade`` is empty where none applies."""
+    """A text with its class, and the head of its column; ``grade`` is empty where none applies."""
 
     text: str
     grade: str = ""
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def sheet_of(evidence: Evidence, sha256: str) -> Sheet:
         heads=() if single else HEADS,
         compared=() if single else tuple(_compared(one) for one in evidence.variants),
         bars=_bars(first.carbon) if single else (),
-        rests=(*_measured(evidence), *_rests(evidence.grounds)),
+        rests=(*_measured(evidence), *_rests(_shown(evidence))),
         formulas=tuple((one.title, one.formula) for one in evidence.formulas),
         method=METHOD,
         approval=evidence.approval,
@@ -216,7 +218,7 @@ def _span(row: Row) -> str:
         reason = row.after.reason or (cell.reason if cell else "")
         return reason
     if cell.low == cell.high:
-        return row.limit or "exact"
+        return row.limit or ("exact" if row.slug == "file" else "")
     unit = "share" if row.saved is not None and cell is row.share else cell.unit
     return f"{_ends(cell, unit)}{f', {row.limit}' if row.limit else ''}"
 
@@ -236,16 +238,16 @@ def _as_amount(cell: Cell) -> Amount:
 def _compared(variant: Variant) -> Compared:
     bill, carbon, wait = (variant.row(slug) for slug in ("bill", "carbon", "latency-at-peak"))
     metric, file = variant.row("metric"), variant.row("file")
+    figures = (
+        _share(bill), _figure(bill, "before"), _figure(bill, "after"), _share(carbon), _figure(wait, "after"),
+        _figure(metric, "share"), _figure(file, "after"),
+    )  # fmt: skip
     return Compared(
         name=variant.name,
         baseline=f"{variant.model} v{variant.model_version}",
         verdict=VERDICTS[variant.verdict].text if variant.verdict in VERDICTS else variant.verdict,
-        figures=(
-            _share(bill), _figure(bill.before if bill else None), _figure(bill.after if bill else None),
-            _share(carbon), _figure(wait.after if wait else None), _figure(metric.share if metric else None),
-            _figure(file.after if file else None),
-        ),
-    )  # fmt: skip
+        figures=tuple(replace(figure, head=head) for head, figure in zip(HEADS, figures, strict=True)),
+    )
 
 
 def _share(row: Row | None) -> Figure:
@@ -256,8 +258,9 @@ def _share(row: Row | None) -> Figure:
     return Figure(f"{said.figure(row.share.value, 'share')}{ends}", row.share.grade or "")
 
 
-def _figure(cell: Cell | None) -> Figure:
-    return Figure(units.UNKNOWN) if cell is None else Figure(text(cell), cell.grade or "" if cell.is_known else "")
+def _figure(row: Row | None, side: Literal["before", "after", "share"]) -> Figure:
+    cell: Cell | None = getattr(row, side, None)
+    return Figure(text(cell), cell.grade or "") if cell is not None and cell.is_known else Figure(units.UNKNOWN)
 
 
 def _bars(parts: Sequence[CarbonParts]) -> tuple[Bar, ...]:
@@ -285,6 +288,13 @@ def _measured(evidence: Evidence) -> tuple[Rest, ...]:
     return tuple(
         Rest(f"{title}, {name}" if len(told) > 1 else title, source, "A", False) for source, name in told.items()
     )  # fmt: skip
+
+
+def _shown(evidence: Evidence) -> Sequence[Ground]:
+    """What the sheet's own figures rest on: a comparison has no line for what making a variant cost."""
+    if not evidence.is_comparison:
+        return evidence.grounds
+    return [ground for ground in evidence.grounds if not ground.name.startswith("job_")]
 
 
 def _rests(grounds: Sequence[Ground]) -> tuple[Rest, ...]:
@@ -319,7 +329,8 @@ def _source(ground: Ground) -> str:
     """Where an input is from and of when: the date first, so that it stays where the rest is cut."""
     dated = f"{ground.as_of.day} {ground.as_of:%b %Y}" if ground.as_of else str(ground.year or "")
     typed = f"typed in by {ground.author}" if ground.author else ""
-    return "; ".join(part for part in (dated, typed, ground.source, ground.region, ground.licence) if part)
+    source = "" if typed and ground.source == "typed in" else ground.source
+    return "; ".join(part for part in (dated, typed, source, ground.region, ground.licence) if part)
 
 
 def _shortened(text: str) -> str:

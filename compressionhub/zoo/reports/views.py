@@ -31,7 +31,8 @@ MOST_OFFERED = 200
 @team_required
 @require_GET
 def index(request: HubRequest) -> HttpResponse:
-    found = Report.objects.filter(team=request.team).select_related("made_by").prefetch_related("approvals")
+    found = Report.objects.filter(team=request.team).order_by("-number")
+    found = found.select_related("made_by").prefetch_related("approvals")
     context = {
         "reports": Paginator(found, PAGE).get_page(request.GET.get("page")),
         "waiting": Approval.objects.filter(team=request.team).waiting().count(),
@@ -85,13 +86,15 @@ def _found(request: HubRequest, pk: UUID) -> Report:
 
 def _page(request: HubRequest, found: Report, *, status: int = 200, **shown: Any) -> HttpResponse:
     may_share = may(request.user, Verb.SHARE, found.team)
-    approvals = found.approvals.select_related("entry", "report", "asked_by", "decided_by")
+    approvals = list(found.approvals.select_related("entry", "report", "asked_by", "decided_by"))
     entries = list(found.entries.all())
+    is_one_of_ours = len(entries) == 1 and entries[0].team_id == found.team_id
     context = {
         "report": found,
         "sheet": sheet_of(found.evidence, found.sha256),
         "entries": entries,
-        "askable": entries[0] if len(entries) == 1 and entries[0].team_id == found.team_id else None,
+        "askable": entries[0] if is_one_of_ours else None,
+        "is_asked": any(one.is_open for one in approvals),
         "approvals": approvals,
         "may_ask": may(request.user, Verb.ASK_FOR_APPROVAL, found.team),
         "may_share": may_share,

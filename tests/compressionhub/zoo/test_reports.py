@@ -252,3 +252,15 @@ def test_without_entries_or_workloads_the_page_says_what_comes_first(client, ver
     Entry.objects.filter(pk=entry.pk).update(standing=Standing.WITHDRAWN)
     assert "Nothing published yet" in client.get("/reports/new/").content.decode()
     assert "No reports yet" in client.get("/reports/").content.decode()
+
+
+def test_the_api_gives_the_kept_evidence_to_the_team_alone(client, vera, charlie, made):
+    client.force_login(vera)
+    listed = client.get("/api/v1/reports").json()
+    whole = client.get(f"/api/v1/reports/{made.pk}").json()
+
+    assert [one["number"] for one in listed] == [1] and whole["sha256"] == made.sha256
+    assert whole["evidence"] == json.loads(made.evidence_text)
+    client.force_login(charlie)
+    assert client.get("/api/v1/reports").json() == []
+    assert client.get(f"/api/v1/reports/{made.pk}").status_code == 404
