@@ -11,6 +11,7 @@ from compressionhub.ui import units
 from compressionhub.ui.words import GRADES, VERDICTS
 from compressionhub.zoo.reports.evidence import CarbonParts, Cell, Evidence, Ground, Row, Variant
 from workers.estimate import Amount
+from workers.serving.shown import NOTHING
 
 BARS_WIDTH, BARS_LEFT = 380.0, 118.0
 CHOICE = "choice"
@@ -97,6 +98,7 @@ class Sheet:
     answer: str
     big: str
     big_note: str
+    big_grade: str
     says: tuple[str, ...]
     lines: tuple[Line, ...]
     heads: tuple[str, ...]
@@ -118,7 +120,7 @@ def sheet_of(evidence: Evidence, sha256: str) -> Sheet:
     """The sheet of a report, from its evidence alone."""
     first = evidence.variants[0]
     single = not evidence.is_comparison
-    big, note = _big(first) if single else ("", "")
+    big, note, big_grade = _big(first) if single else ("", "", "")
     return Sheet(
         head=f"{evidence.team} · CompressionHub report #{evidence.number}",
         title=evidence.title,
@@ -127,6 +129,7 @@ def sheet_of(evidence: Evidence, sha256: str) -> Sheet:
         answer=evidence.answer,
         big=big,
         big_note=note,
+        big_grade=big_grade,
         says=first.says if single else tuple(f"{one.name}: {one.says[1]}" for one in evidence.variants),
         lines=tuple(_line(row) for row in first.rows if _is_told(row)) if single else (),
         heads=() if single else HEADS,
@@ -148,17 +151,17 @@ def _foot(evidence: Evidence, sha256: str) -> str:
     return f"Made by {evidence.made_by}, {when}.{tables} sha256 of the evidence {sha256}."
 
 
-def _big(variant: Variant) -> tuple[str, str]:
-    """The figure that stands largest, and what it is."""
+def _big(variant: Variant) -> tuple[str, str, str]:
+    """The figure that stands largest, what it is, and its class."""
     bill = variant.row("bill")
     if bill is None or bill.share is None or bill.saved is None or bill.share.value is None:
-        return "not known", variant.unknown or (bill.after.reason if bill else "") or "what it saves of the bill"
-    value = bill.share.value
-    if abs(value) < 0.0005:
-        return "$0", "saved: " + variant.headline[0].lower() + variant.headline[1:]
+        return units.UNKNOWN, variant.unknown or (bill.after.reason if bill else "") or "what it saves of the bill", ""
+    value, grade = bill.share.value, bill.share.grade or ""
+    if abs(value) < NOTHING:
+        return "$0", "saved: " + variant.headline[0].lower() + variant.headline[1:], grade
     word = "of the bill saved" if value > 0 else "added to the bill"
     shown = bill.saved.model_copy(update={"value": abs(bill.saved.value or 0.0)})
-    return said.figure(abs(value), "share"), f"{word}: {text(shown)} a month"
+    return said.figure(abs(value), "share"), f"{word}: {text(shown)} a month", max(grade, bill.saved.grade or "")
 
 
 def text(cell: Cell | None) -> str:
