@@ -77,7 +77,7 @@ def _opened(playwright: Any, stage: Stage) -> Any:
     context.add_cookies([{"name": name, "value": value, "url": address} for name, value in stage.cookies.items()])
     page = context.new_page()
     page.goto(f"{address}/compare/")
-    page.wait_for_function("document.querySelector('#compare-scatter canvas') !== null")
+    page.wait_for_selector("#compare-scatter canvas")
     page.wait_for_timeout(500)
     return page
 
