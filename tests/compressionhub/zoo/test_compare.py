@@ -8,9 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from compressionhub.estimates import actions
-from compressionhub.estimates.forms import starting
-from compressionhub.estimates.models import Workload
 from compressionhub.zoo import savings
 from compressionhub.zoo.approvals.actions import ask as ask_for
 from compressionhub.zoo.compare.evidence import forget
@@ -66,11 +63,6 @@ def shelf(entry, variant) -> list[Entry]:
     ]
     Entry.objects.filter(pk=entry.pk).update(standing="withdrawn")
     return found
-
-
-@pytest.fixture
-def workload(team, vera) -> Workload:
-    return actions.create(team=team, by=vera, assumed=starting(slug="retail-camera", author=str(vera), monthly=1e9))
 
 
 @pytest.fixture
