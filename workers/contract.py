@@ -54,9 +54,13 @@ class OutputSpec(Frozen):
 
 
 class Contract(Frozen):
-    """Everything a stranger needs to feed the network and read its answer."""
+    """Everything a stranger needs to feed the network and read its answer.
+
+    ``headline`` names the metric that gates, early stops and exclusions look at; empty: the usual one of the task.
+    """
 
     task: Task
     inputs: tuple[InputSpec, ...]
     outputs: tuple[OutputSpec, ...]
     classes: tuple[str, ...] = ()
+    headline: str = ""

@@ -85,11 +85,12 @@ class RoleFacts(Frozen):
 
 
 class TargetFacts(Frozen):
-    """What the labels are. ``classes`` names them in index order; empty for a number to predict."""
+    """What the labels are. ``classes`` names them in index order; empty for a number to predict. ``per``: of what."""
 
     kind: Literal["class", "number", "none"]
     name: str = ""
     classes: tuple[str, ...] = ()
+    per: Literal["sample", "frame", "pixel"] = "sample"
 
 
 class DatasetFacts(Frozen):

@@ -84,6 +84,7 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         environment=_environment(shop, noise=study.noise, started_at=started_at),
         notes=_notes(shop, data),
         emulation=elsewhere(shop, after_path, facts, data, model.contract),
+        headline=next((metric.name for metric in evaluation.applying(before, model.contract)), ""),
         changes=evaluation.changes(
             before, after, model.contract, classes=data.facts.target.classes, seed=shop.order.seed
         ),

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import workers.metrics
 from workers.contract import Contract, Task
 from workers.errors import Frozen
+from workers.numerics.clusters import logit_interval, spread_of
+from workers.numerics.intervals import difference_like
+from workers.numerics.one_against_rest import has_two_sides, ranked
+from workers.numerics.rank_curves import Flags, Floats
 from workers.registry import members
 from workers.report import Interval, MetricDelta
 
@@ -27,7 +31,11 @@ class AboutMetric(Frozen):
 
 
 class Metric(ABC):
-    """One figure. ``outputs`` are the network's first output for n samples, ``labels`` their n labels."""
+    """One figure. ``outputs`` are the network's first output for n samples, ``labels`` their n labels.
+
+    Of classes, both carry a second axis of u units where each frame or pixel has an answer; see
+    ``workers.evaluation.readable``.
+    """
 
     about: ClassVar[AboutMetric]
     name: ClassVar[str]
@@ -40,6 +48,10 @@ class Metric(ABC):
     def suits(cls, contract: Contract) -> bool:
         return contract.task in cls.about.tasks
 
+    def applies(self, outputs: np.ndarray, labels: np.ndarray) -> bool:
+        """Whether the figure is defined for this data; AUC needs answers on both sides, for example."""
+        return True
+
     @abstractmethod
     def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:
         """The figure with its 95 % interval."""
@@ -49,14 +61,52 @@ class Metric(ABC):
         """``after`` minus ``before`` on the same samples, with its paired 95 % interval."""
 
 
+class RankingMetric(Metric):
+    """A figure of how classes rank by score, from its curve: (n,) scores and flags to a value and n influences.
+
+    Variances come from the influences, over samples where each frame or pixel has an answer; intervals are taken on
+    the log odds, so that they stay within 0 and 1.
+    """
+
+    @staticmethod
+    @abstractmethod
+    def curve(scores: Floats, positive: Flags) -> tuple[float, Floats]:
+        """The figure for one class against the rest, and each answer's influence on it."""
+
+    def applies(self, outputs: np.ndarray, labels: np.ndarray) -> bool:
+        return has_two_sides(outputs, labels)
+
+    def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:
+        found = ranked(self.curve, outputs, labels)
+        low, high = logit_interval(found.value, found.spread, found.fewest)
+        return Interval(value=found.value, low=low, high=high, n=len(found.samples))
+
+    def compare(self, before: np.ndarray, after: np.ndarray, labels: np.ndarray, *, seed: int) -> MetricDelta:
+        was, now = ranked(self.curve, before, labels), ranked(self.curve, after, labels)
+        spread = spread_of(now.influence - was.influence, now.samples)
+        low, high = difference_like(now.value - was.value, spread, len(now.samples))
+        return MetricDelta(value=now.value - was.value, low=low, high=high, distinguishable=low > 0 or high < 0)
+
+
 @cache
 def metrics() -> dict[str, type[Metric]]:
     """Every metric by name."""
     return members(workers.metrics, Metric)  # type: ignore[type-abstract]
 
 
+USUAL_HEADLINES = ("mean_iou", "accuracy", "rmse")
+
+
 def for_contract(contract: Contract) -> tuple[Metric, ...]:
-    """The metrics that make sense for a network's task, the headline metric first."""
-    order = {"accuracy": 0, "rmse": 0}
+    """The metrics that make sense for a network's task, the headline metric first.
+
+    That is the one the contract names, else the usual one of the task: accuracy, mean IoU per pixel, RMSE. For a rare
+    class, average precision says more than accuracy: name ``ap`` in the contract.
+    """
+    order = (contract.headline, *USUAL_HEADLINES)
     suited = [kind for kind in metrics().values() if kind.suits(contract)]
-    return tuple(kind() for kind in sorted(suited, key=lambda kind: (order.get(kind.name, 1), kind.name)))
+    return tuple(kind() for kind in sorted(suited, key=lambda kind: (_place(kind.name, order), kind.name)))
+
+
+def _place(name: str, order: tuple[str, ...]) -> int:
+    return order.index(name) if name in order else len(order)

@@ -262,6 +262,8 @@ class NetworkWork(Frozen):
 
 
 class Report(Frozen):
+    """``headline``: the metric that gates look at; empty where the test data have no labels."""
+
     baseline: Measured
     result: Measured
     delta: Delta

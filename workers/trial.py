@@ -1,18 +1,21 @@
 """Ten samples through the input contract, so that a person can see whether it is right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from workers import datasets, evaluation
 from workers.contract import Contract, Task
+from workers.evaluation.answers import most_named
 from workers.evaluation.predictions import Predictions
 from workers.events import Sample, Tried
 from workers.facts import Role
-from workers.metric import for_contract, metrics
+from workers.metric import metrics
+from workers.numerics.classes import NO_CLASS
 from workers.report import Interval
 from workers.workbench import Data
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnxruntime
 
 SAMPLES = 10
@@ -37,7 +40,7 @@ def attempt(
     role = next(role for role in (Role.VALIDATION, Role.TRAIN, Role.CALIBRATION, Role.TEST) if role in data.facts.roles)
     predictions = evaluation.predict(session, data, role, limit=MOST_ROWS, check=check)
     name, measured = _headline(predictions, contract, seed)
-    chance = evaluation.chance_level(predictions.labels, contract) if predictions.labels is not None else 0.0
+    chance = evaluation.chance_level(predictions.labels, contract, name) if predictions.labels is not None else 0.0
     poor = predictions.labels is not None and _no_better(name, measured, chance)
     return Tried(
         samples=tuple(_sample(data, predictions, row, contract) for row in range(min(SAMPLES, len(predictions.rows)))),
@@ -52,7 +55,7 @@ def attempt(
 
 def _headline(predictions: Predictions, contract: Contract, seed: int) -> tuple[str, Interval]:
     scores = evaluation.score(predictions, contract, seed=seed)
-    name = next((metric.name for metric in for_contract(contract) if metric.name in scores), "")
+    name = next(iter(scores), "")
     return name, scores.get(name, Interval(value=0.0, low=0.0, high=0.0, n=0))
 
 
@@ -70,27 +73,38 @@ def _sample(data: Data, predictions: Predictions, position: int, contract: Contr
     output = np.atleast_1d(predictions.outputs[position])
     label = None if predictions.labels is None else predictions.labels[position]
     values = tuple(float(value) for value in output.ravel()[:10])
+    plain = Sample(row=row, label="", prediction="", right=None, values=values, picture=datasets.picture(data, row))
     if contract.task is not Task.CLASSIFICATION:
-        said = "" if label is None else f"{float(label):.4g}"
-        return Sample(
-            row=row,
-            label=said,
-            prediction=f"{values[0]:.4g}",
-            right=None,
-            values=values,
-            picture=datasets.picture(data, row),
-        )
+        said = "" if label is None else f"{float(np.ravel(label)[0]):.4g}"
+        return plain.model_copy(update={"label": said, "prediction": f"{values[0]:.4g}"})
     names = contract.classes or data.facts.target.classes
     guess = evaluation.predicted_classes(predictions.outputs[position : position + 1], contract)[0]
-    return Sample(
-        row=row,
-        label="" if label is None else evaluation.class_name(int(label), names),
-        prediction=evaluation.class_name(int(guess), names),
-        right=None if label is None else bool(guess == label),
-        score=_share(output),
-        values=values,
-        picture=datasets.picture(data, row),
+    if guess.ndim:
+        return plain.model_copy(update=_units(guess, label, names))
+    return plain.model_copy(
+        update={
+            "label": "" if label is None else evaluation.class_name(int(label), names),
+            "prediction": evaluation.class_name(int(guess), names),
+            "right": None if label is None else bool(guess == label),
+            "score": _share(output),
+        }
     )
+
+
+def _units(guess: "np.ndarray", label: "np.ndarray | None", names: Sequence[str]) -> dict[str, object]:
+    """Of a sample with many answers: the most frequent class, and the share of answers that are right."""
+    import numpy as np
+
+    if label is None:
+        return {"prediction": most_named(guess, names, np.ones(guess.shape, bool))}
+    true = label.reshape(-1)
+    counted = true != NO_CLASS
+    right = float(np.mean(guess[counted] == true[counted])) if counted.any() else None
+    return {
+        "label": most_named(true, names, counted),
+        "prediction": most_named(guess, names, counted),
+        "score": right,
+    }
 
 
 def _share(output: "object") -> float | None:

@@ -200,9 +200,7 @@ def _place(work: Workload) -> str:
     return f"{work.provider}/{work.region}/{work.instance}"
 
 
-def starting(
-    *, slug: str, author: str, monthly: float | None = None, like: Assumptions | None = None
-) -> Assumptions:
+def starting(*, slug: str, author: str, monthly: float | None = None, like: Assumptions | None = None) -> Assumptions:
     """A preset as somebody's assumptions, in the place of another workload or on the first place of the list.
 
     Raises:

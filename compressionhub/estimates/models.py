@@ -52,9 +52,7 @@ class TableSet(models.Model):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["team", "number"], name="table_sets_of_a_team_are_numbered"),
-            models.UniqueConstraint(
-                fields=["version"], condition=Q(team=None), name="packaged_tables_are_kept_once"
-            ),
+            models.UniqueConstraint(fields=["version"], condition=Q(team=None), name="packaged_tables_are_kept_once"),
         ]
 
     def __str__(self) -> str:

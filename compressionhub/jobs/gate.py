@@ -131,8 +131,8 @@ def _title(name: str) -> str:
 
 
 def headline(report: Report) -> str | None:
-    """The metric a gate looks at: the first one that both networks have."""
-    order = ("accuracy", "rmse", "auc", "perplexity")
+    """The metric a gate looks at: the report's own, else the first usual one that both networks have."""
+    order = (report.headline, "accuracy", "rmse", "auc", "perplexity")
     names = [name for name in report.delta.metrics if name in report.baseline.metrics]
     return min(names, key=lambda name: (order.index(name) if name in order else len(order), name), default=None)
 

@@ -15,7 +15,7 @@ from workers.errors import Frozen
 from workers.metric import metrics
 from workers.report import Checkpoint, Interval, Report
 
-ORDER = ("accuracy", "rmse", "auc", "perplexity")
+ORDER = ("mean_iou", "accuracy", "rmse", "auc", "perplexity")
 SPARK_WIDTH, SPARK_HEIGHT = 100, 34
 
 
@@ -37,7 +37,9 @@ def checkpoint_metric(job: Job) -> str:
     """The metric the checkpoints are compared by; empty before the baseline was measured."""
     baseline = job.baseline_value
     names = list(baseline.metrics) if baseline else []
-    return min(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name), default="")
+    contract = job.model_version.contract if job.model_version else None
+    order = (contract.headline if contract else "", *ORDER)
+    return min(names, key=lambda name: (order.index(name) if name in order else len(order), name), default="")
 
 
 def checkpoint_rows(job: Job, steps: Sequence[Step]) -> list[Row]:

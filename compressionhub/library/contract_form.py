@@ -9,7 +9,8 @@ from django import forms
 from pydantic import ValidationError
 
 from compressionhub.accounts.forms import HubForm
-from workers.contract import Channels, Contract, InputSpec, Layout, Meaning, OutputSpec, Task
+from workers.contract import Channels, Contract, InputSpec, Layout, Meaning, OutputSpec, Per, Task
+from workers.metric import metrics
 from workers.recipe import first_fault
 
 TASKS = [(task.value, task.value) for task in Task]
@@ -46,6 +47,17 @@ class ContractForm(HubForm):
         widget=forms.Textarea(attrs={"rows": 6}),
         help_text="One a line, in the order of the outputs. Leave empty where there are no classes.",
     )
+    per = forms.ChoiceField(
+        choices=_choices(Per),
+        label="One answer for each",
+        required=False,
+        help_text="Sequences may have one for each frame, pictures one for each pixel.",
+    )
+    headline = forms.ChoiceField(
+        label="Headline metric",
+        required=False,
+        help_text="What gates and early stops look at. For a rare class, average precision says more than accuracy.",
+    )
 
     def __init__(self, contract: Contract, data: Any = None) -> None:
         super().__init__(data)
@@ -59,7 +71,16 @@ class ContractForm(HubForm):
                 initial=out.meaning,
                 widget=forms.Select(attrs={"class": "form-select"}),
             )
-        self.initial.update(task=contract.task.value, classes="\n".join(contract.classes))
+        choices = [(name, kind.about.title) for name, kind in metrics().items()]
+        self.fields["headline"].choices = [("", "the usual one of the task"), *choices]  # type: ignore[attr-defined]
+        for name in ("per", "headline"):
+            self.fields[name].widget.attrs["class"] = "form-select"
+        self.initial.update(
+            task=contract.task.value,
+            classes="\n".join(contract.classes),
+            per=contract.outputs[0].per if contract.outputs else "sample",
+            headline=contract.headline,
+        )
 
     def _add_input(self, index: int, spec: InputSpec) -> None:
         made: dict[str, forms.Field] = {
@@ -113,10 +134,25 @@ class ContractForm(HubForm):
     def _read(self, values: dict[str, Any]) -> Contract:
         inputs = tuple(self._input(index, spec, values) for index, spec in enumerate(self.before.inputs))
         outputs = tuple(
-            OutputSpec(name=out.name, meaning=values[f"output-{index}-meaning"])
+            out.model_copy(
+                update={
+                    "meaning": values[f"output-{index}-meaning"],
+                    **({"per": self._per(values)} if not index else {}),
+                }
+            )
             for index, out in enumerate(self.before.outputs)
         )
-        return Contract(task=Task(values["task"]), inputs=inputs, outputs=outputs, classes=values["classes"])
+        said = {"task": Task(values["task"]), "classes": values["classes"], "headline": values["headline"]}
+        return self.before.model_copy(update={**said, "inputs": inputs, "outputs": outputs})
+
+    def _per(self, values: dict[str, Any]) -> str:
+        return values["per"] or self.initial["per"]
+
+    def clean_headline(self) -> str:
+        name, task = self.cleaned_data["headline"], self.cleaned_data.get("task")
+        if name and task not in metrics()[name].about.tasks:
+            raise forms.ValidationError(f"{metrics()[name].about.title} is no metric of the task {task}.")
+        return name
 
     def _input(self, index: int, spec: InputSpec, values: dict[str, Any]) -> InputSpec:
         said = {

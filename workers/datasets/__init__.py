@@ -97,6 +97,7 @@ def _role_facts(divided: Divided, role: Role) -> RoleFacts:
     rows, classes = divided.division.rows[role], divided.target.classes
     counts: dict[str, int] = {}
     if divided.labels is not None and role not in divided.raw.unlabelled and 0 < len(classes) <= MOST_CLASSES_COUNTED:
-        found = np.bincount(divided.labels[rows], minlength=len(classes))
+        known = divided.labels[rows].reshape(-1)
+        found = np.bincount(known[known >= 0], minlength=len(classes))
         counts = {name: int(count) for name, count in zip(classes, found, strict=True)}
     return RoleFacts(rows=len(rows), declared=role in divided.division.declared, class_counts=counts)

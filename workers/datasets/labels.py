@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from workers.contract import Contract, Task
+from workers.contract import Contract, Per, Task
 from workers.datasets.raw import Array, BadData, Raw
 from workers.facts import TargetFacts
 
 FEW_VALUES = 20
 ROWS_PER_CLASS = 10
 MOST_CLASSES = 100_000
+MOST_CLASSES_OF_UNITS = 250  # 255 is the usual mark of pixels to ignore, which here is −1
 
 
 def settle(raw: Raw, contract: Contract | None) -> tuple[TargetFacts, Array | None]:
@@ -43,6 +44,8 @@ def settle(raw: Raw, contract: Contract | None) -> tuple[TargetFacts, Array | No
             hint="Choose another target column, or set the network's task to classification.",
             code="data.label-not-number",
         )
+    if labels.ndim > 1 and labels.dtype.kind in "iub" and task is not Task.REGRESSION:
+        return _by_unit(raw, labels, () if contract is None else contract.classes)
     if task is Task.REGRESSION or (task is not Task.CLASSIFICATION and not _are_classes(labels)):
         return TargetFacts(kind="number", name=raw.target), labels.astype(np.float64)
     return _by_number(raw, labels, () if contract is None else contract.classes)
@@ -83,6 +86,21 @@ def _natural(name: str) -> tuple[int, float, str]:
 
 def _some(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(repr(name) for name in names[:5]) + (" …" if len(names) > 5 else "")
+
+
+def _by_unit(raw: Raw, labels: Array, ordered: tuple[str, ...]) -> tuple[TargetFacts, Array]:
+    """Class numbers per frame or pixel; −1 where there is no label."""
+    lowest, highest = int(labels.min()), int(labels.max())
+    names = ordered or raw.class_names
+    if lowest < -1 or highest >= (len(names) or MOST_CLASSES_OF_UNITS) or highest < 0:
+        raise BadData(
+            f"Expected class numbers from 0, or −1 for no label, found {lowest} to {highest}.",
+            hint="Renumber the classes from 0 in the order of the network's outputs; write −1 for the value to ignore.",
+            code="data.label-out-of-range",
+        )
+    classes = names or tuple(str(number) for number in range(highest + 1))
+    per: Per = "frame" if labels.ndim == 2 else "pixel"
+    return TargetFacts(kind="class", name=raw.target, classes=classes, per=per), labels.astype(np.int64)
 
 
 def _by_number(raw: Raw, labels: Array, ordered: tuple[str, ...]) -> tuple[TargetFacts, Array]:

@@ -17,6 +17,7 @@ MAGIC = b"\x93NUMPY"
 HEADER_LENGTH_BYTES = {1: 2, 2: 4}
 LONGEST_HEADER = 10_000
 MOST_AXES = 8
+MOST_LABEL_AXES = 3
 BOMBS_COUNT_FROM_BYTES = 16 << 20
 WORDS = {
     "train": Role.TRAIN,
@@ -87,7 +88,8 @@ def _arrays(path: Path) -> dict[str, Array]:
                     hint=LAYOUT_HINT,
                     code="data.npz-names",
                 )
-            found[member.filename[:-4].lower()] = read_array(path, opened, member)
+            stem, mark, extra = member.filename[:-4].partition("__")
+            found[f"{stem.lower()}{mark}{extra}"] = read_array(path, opened, member)
     return found
 
 
@@ -242,7 +244,10 @@ def _labels(groups: list[dict[str, Array]], counts: list[int]) -> tuple[Array | 
 
 
 def _plain_labels(labels: Array) -> Array:
-    """Labels as one value per row: (rows, 1) is flattened, one-hot rows become their index, bytes become text."""
+    """Labels as one value per row: (rows, 1) is flattened, one-hot rows become their index, bytes become text.
+
+    Whole numbers per frame, (rows, frames), or per pixel, (rows, height, width), stay as they are.
+    """
     labels = np.asarray(labels)
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "replace")
@@ -257,10 +262,11 @@ def _plain_labels(labels: Array) -> Array:
     )
     if one_hot:
         return np.asarray(labels.argmax(axis=1))
-    if labels.ndim > 2 or (labels.ndim == 2 and labels.dtype.kind != "f"):
+    axes = {"f": 2, "U": 1}.get(labels.dtype.kind, MOST_LABEL_AXES)
+    if labels.ndim > axes:
         raise BadData(
-            f"Expected one label per row, found an array of shape {labels.shape}.",
-            hint="Save class numbers, or names, as one value per row.",
+            f"Expected one label per row, per frame or per pixel, found an array of shape {labels.shape}.",
+            hint="Save class numbers as (rows,), (rows, frames) or (rows, height, width); names as one per row.",
             code="data.label-shape",
         )
     return labels

@@ -38,7 +38,7 @@ def split(raw: Raw, labels: Array | None, *, split_seed: int, seed: int, not_for
     """
     rows = {role: span for role, span in raw.declared.items() if len(span)}
     declared = frozenset(rows)
-    classes = labels if labels is not None and labels.dtype.kind == "i" else None
+    classes = labels if labels is not None and labels.dtype.kind == "i" and labels.ndim == 1 else None
     _carve(rows, raw.loose, classes, split_seed)
     ordered = {role: _shuffled(rows[role], split_seed, role) for role in Role if role in rows and len(rows[role])}
     if Role.CALIBRATION not in ordered and Role.TRAIN in ordered:

@@ -9,7 +9,7 @@ from workers.evaluation.answers import class_name, predicted_classes
 from workers.evaluation.changes import changes
 from workers.evaluation.latency import LatencyStudy, study_latency
 from workers.evaluation.memory import peak_memory
-from workers.evaluation.predictions import Predictions, chance_level, compare, predict, score
+from workers.evaluation.predictions import Predictions, applying, chance_level, compare, predict, score
 from workers.evaluation.service import study_service
 from workers.evaluation.sessions import open_session
 from workers.evaluation.verdict import verdict
@@ -17,6 +17,7 @@ from workers.evaluation.verdict import verdict
 __all__ = [
     "LatencyStudy",
     "Predictions",
+    "applying",
     "chance_level",
     "changes",
     "class_name",

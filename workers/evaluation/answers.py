@@ -45,6 +45,14 @@ def class_name(index: int, names: Sequence[str]) -> str:
     return names[index] if 0 <= index < len(names) else str(index)
 
 
+def most_named(said: Classes, names: Sequence[str], counted: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
+    """The most frequent of a sample's counted answers, and how often it stands among all of them."""
+    among, counts = np.unique(said[counted], return_counts=True)
+    if not len(among):
+        return NO_ANSWER
+    return f"{class_name(int(among[counts.argmax()]), names)} ({int(counts.max()):,} of {said.size:,})"
+
+
 def class_scores(outputs: Array, contract: Contract) -> Array:
     """Class numbers, (n,) or (n, u), or scores, (n, classes) or (n, u, classes).
 

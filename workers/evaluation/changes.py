@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.contract import Contract, Task
-from workers.evaluation.answers import class_labels, class_name, predicted_classes
+from workers.evaluation.answers import class_labels, class_name, most_named, predicted_classes
 from workers.evaluation.predictions import Predictions
 from workers.numerics.bootstrap import percentiles, resampled_means
 from workers.numerics.classes import NO_CLASS, Classes
@@ -135,10 +135,7 @@ def _changed_classes(
 
 def _named(said: Classes, changed: Flags, names: Sequence[str]) -> str:
     """The class in words; of many answers of one sample the most frequent among the changed, and their number."""
-    if said.ndim == 0:
-        return class_name(int(said), names)
-    among, counts = np.unique(said[changed], return_counts=True)
-    return f"{class_name(int(among[counts.argmax()]), names)} ({int(counts.max()):,} of {said.size:,})"
+    return class_name(int(said), names) if said.ndim == 0 else most_named(said, names, changed)
 
 
 def _of_numbers(before: Predictions, after: Predictions, contract: Contract, distance: Interval) -> Changes:

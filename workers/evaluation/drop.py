@@ -11,7 +11,6 @@ from workers.evaluation import predictions as said
 from workers.evaluation.answers import predicted_classes
 from workers.evaluation.sessions import open_session
 from workers.facts import Role
-from workers.metric import for_contract
 from workers.model import Progress
 from workers.workbench import Workbench
 
@@ -32,8 +31,7 @@ class Yardstick:
     def __init__(self, proto: onnx.ModelProto, bench: Workbench, progress: Progress | None = None) -> None:
         self.bench = bench
         self.before = self._predict(proto, progress)
-        metrics = for_contract(bench.contract) if self.before.labels is not None else ()
-        self.metric = metrics[0] if metrics else None
+        self.metric = next(iter(said.applying(self.before, bench.contract)), None)
         self.baseline = self._value(self.before)
 
     @property

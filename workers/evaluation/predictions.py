@@ -13,7 +13,7 @@ from workers.errors import OursToFix, YoursToFix
 from workers.evaluation.answers import class_labels, class_scores, numbers, see_labels_fit
 from workers.evaluation.sessions import Feed, feeds_for, fixed_batch, run
 from workers.facts import Role
-from workers.metric import for_contract
+from workers.metric import Metric, for_contract, metrics
 from workers.model import Progress
 from workers.numerics.classes import NO_CLASS
 from workers.report import Interval, MetricDelta
@@ -137,7 +137,16 @@ def score(predictions: Predictions, contract: Contract, *, seed: int) -> dict[st
     if predictions.labels is None:
         return {}
     outputs, labels = readable(predictions, contract)
-    return {metric.name: metric.measure(outputs, labels, seed=seed) for metric in for_contract(contract)}
+    suited = applying(predictions, contract)
+    return {metric.name: metric.measure(outputs, labels, seed=seed) for metric in suited}
+
+
+def applying(predictions: Predictions, contract: Contract) -> tuple[Metric, ...]:
+    """The metrics that suit the task and are defined for these labels, the headline first; none without labels."""
+    if predictions.labels is None:
+        return ()
+    outputs, labels = readable(predictions, contract)
+    return tuple(metric for metric in for_contract(contract) if metric.applies(outputs, labels))
 
 
 def compare(before: Predictions, after: Predictions, contract: Contract, *, seed: int) -> dict[str, MetricDelta]:
@@ -152,20 +161,28 @@ def compare(before: Predictions, after: Predictions, contract: Contract, *, seed
         return {}
     first, labels = readable(before, contract)
     second, _ = readable(after, contract)
-    return {metric.name: metric.compare(first, second, labels, seed=seed) for metric in for_contract(contract)}
+    suited = applying(before, contract)
+    return {metric.name: metric.compare(first, second, labels, seed=seed) for metric in suited}
 
 
-def chance_level(labels: np.ndarray, contract: Contract) -> float:
-    """What a network that looks at nothing would reach in the headline metric.
+def chance_level(labels: np.ndarray, contract: Contract, name: str = "") -> float:
+    """What a network that looks at nothing would reach in a metric, the usual headline unless it is named.
 
-    For classes the accuracy of always saying the most frequent one; for numbers the RMSE of always saying their mean.
+    Of classes: always the most frequent one; AUC then is one half, and average precision the share of the class (its
+    mean over classes). Of numbers: the RMSE of always saying their mean.
     """
-    if contract.task is Task.CLASSIFICATION:
-        known = class_labels(labels, contract)
-        _, counts = np.unique(known[known != NO_CLASS], return_counts=True)
-        return float(counts.max() / counts.sum())
-    values = np.asarray(labels, dtype=np.float64)
-    return float(np.sqrt(np.mean(np.square(values - values.mean(axis=0)))))
+    if contract.task is not Task.CLASSIFICATION:
+        values = np.asarray(labels, dtype=np.float64)
+        return float(np.sqrt(np.mean(np.square(values - values.mean(axis=0)))))
+    known = class_labels(labels, contract)
+    classes, counts = np.unique(known[known != NO_CLASS], return_counts=True)
+    if name == "auc":
+        return 0.5
+    if name == "ap":
+        binary = len(classes) == 2 and classes[-1] == 1
+        return float(counts[-1] / counts.sum()) if binary else 1 / len(classes)
+    constant = np.full(known.shape, float(classes[counts.argmax()]))
+    return metrics()[name or "accuracy"]().measure(constant, known, seed=0).value
 
 
 def readable(predictions: Predictions, contract: Contract) -> tuple[np.ndarray, np.ndarray]:

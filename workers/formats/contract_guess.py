@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from workers.contract import Channels, Contract, InputSpec, Layout, Meaning, OutputSpec, Task
+from workers.contract import Channels, Contract, InputSpec, Layout, Meaning, OutputSpec, Per, Task
 from workers.facts import DatasetFacts, ModelFacts, TensorFacts
 from workers.formats.class_names import class_names
 
@@ -32,16 +32,19 @@ def guess_contract(proto: onnx.ModelProto, facts: ModelFacts, data: DatasetFacts
         facts: what inspection found.
         data: the dataset it will be fed with, if one is known: decides the task and the value range.
     """
+    per: Per = "sample" if data is None else data.target.per
     meanings = [_meaning(proto, output) for output in facts.outputs]
-    task = _task(facts, meanings, data)
+    if per != "sample" and meanings:
+        meanings[0] = _meaning_of_units(meanings[0], facts.outputs[0], per)
+    task = Task.CLASSIFICATION if per != "sample" and meanings else _task(facts, meanings, data)
     return Contract(
         task=task,
         inputs=tuple(_input(proto, item, data) for item in facts.inputs),
         outputs=tuple(
-            OutputSpec(name=item.name, meaning=_settled(meaning, task))
-            for item, meaning in zip(facts.outputs, meanings, strict=True)
+            OutputSpec(name=item.name, meaning=_settled(meaning, task), per=per if place == 0 else "sample")
+            for place, (item, meaning) in enumerate(zip(facts.outputs, meanings, strict=True))
         ),
-        classes=_classes(proto, facts, data) if task is Task.CLASSIFICATION else (),
+        classes=_classes(proto, facts, data, per) if task is Task.CLASSIFICATION else (),
     )
 
 
@@ -188,6 +191,13 @@ def _meaning(proto: onnx.ModelProto, output: TensorFacts) -> Meaning:
     return "logits" if _width(output) >= 2 else "values"
 
 
+def _meaning_of_units(meaning: Meaning, output: TensorFacts, per: Per) -> Meaning:
+    """Whole numbers, one for each frame or pixel, are class numbers; anything but probabilities is taken as logits."""
+    if output.dtype.startswith(("int", "uint")) and len(output.shape) == (2 if per == "frame" else 3):
+        return "labels"
+    return meaning if meaning in ("probabilities", "labels") else "logits"
+
+
 def _width(output: TensorFacts) -> int:
     """How many values one sample gets; 0 where that is not fixed or they are no plain row."""
     sample = [dim for dim in output.shape[1:] if dim != 1]
@@ -218,9 +228,11 @@ def _settled(meaning: Meaning, task: Task) -> Meaning:
     return "logits" if task is Task.CLASSIFICATION and meaning in ("embedding", "values") else meaning
 
 
-def _classes(proto: onnx.ModelProto, facts: ModelFacts, data: DatasetFacts | None) -> tuple[str, ...]:
+def _classes(proto: onnx.ModelProto, facts: ModelFacts, data: DatasetFacts | None, per: Per) -> tuple[str, ...]:
     """Names from the file's metadata, else those of the data, where there is one for each output."""
-    width = math.prod(dim for dim in facts.outputs[0].shape[1:] if isinstance(dim, int) and dim > 0)
+    shape = facts.outputs[0].shape
+    sides = {"sample": shape[1:], "frame": shape[2:], "pixel": shape[1:2] if len(shape) == 4 else ()}[per]
+    width = math.prod(dim for dim in sides if isinstance(dim, int) and dim > 0)
     names = class_names(proto)
     if names and len(names) in (width, 2 if width == 1 else width):
         return names

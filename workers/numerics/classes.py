@@ -25,6 +25,31 @@ def said_classes(outputs: NDArray[np.floating]) -> Classes:
     return np.where(np.isnan(outputs).any(axis=1), NO_CLASS, outputs.argmax(axis=1)).astype(np.int64)
 
 
+def said_like(outputs: NDArray[np.floating], labels: Classes) -> Classes:
+    """The class each output names, shaped like the labels: (n,), or (n, u) where each of u units has an answer."""
+    if labels.ndim == 1:
+        return said_classes(outputs)
+    return said_classes(outputs.reshape(-1, *outputs.shape[2:])).reshape(labels.shape)
+
+
+def hits_by_class(labels: Classes, said: Classes) -> tuple[Floats, Floats, Floats]:
+    """How often each sample's units hit, miss and falsely name each class.
+
+    Args:
+        labels: (n, u), ``NO_CLASS`` where there is no label; such units do not count.
+        said: (n, u).
+
+    Returns:
+        (n, classes) true positives, false positives and false negatives, for the classes that occur in the labels.
+    """
+    counted = labels != NO_CLASS
+    classes = np.unique(labels[counted])
+    hits = np.stack([np.sum((labels == one) & (said == one), axis=1) for one in classes], axis=1)
+    named = np.stack([np.sum(counted & (said == one), axis=1) for one in classes], axis=1)
+    true = np.stack([np.sum(labels == one, axis=1) for one in classes], axis=1)
+    return hits.astype(np.float64), (named - hits).astype(np.float64), (true - hits).astype(np.float64)
+
+
 class Confusions:
     """Samples grouped by (true class, class said by each of one or more networks).
 

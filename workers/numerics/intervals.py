@@ -46,9 +46,11 @@ def share_like(value: float, spread: float, n: int) -> tuple[float, float]:
 
     Args:
         value: the figure, 0 to 1.
-        spread: its standard error, for example from a bootstrap.
+        spread: its standard error, for example from a bootstrap; infinite where nothing is known of it.
         n: samples.
     """
+    if math.isinf(spread):
+        return 0.0, 1.0
     effective = min(float(n), value * (1 - value) / spread**2) if spread > 0 and 0 < value < 1 else float(n)
     return wilson(value * effective, effective)
 

@@ -43,9 +43,18 @@ def test_changes_arrive_in_the_contract(contract):
     assert (form.as_contract.task, form.as_contract.classes) == (Task.REGRESSION, ())
 
 
+def test_a_person_chooses_the_headline_metric_and_what_has_an_answer(contract):
+    form = ContractForm(contract, filled(contract, headline="ap", per="frame"))
+
+    assert form.is_valid(), form.errors
+    assert form.as_contract.headline == "ap" and form.as_contract.outputs[0].per == "frame"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"headline": "rmse"},
+        {"per": "word"},
         {"input-0-mean": "a b"},
         {"input-0-resize": "3"},
         {"input-0-layout": "XYZ"},

@@ -111,7 +111,7 @@ def test_score_gives_every_metric_that_suits():
 
     found = score(made(np.eye(3)[[0, 1, 2, 1]], labels), contract_for(), seed=0)
 
-    assert list(found) == ["accuracy", "macro_f1"]
+    assert list(found) == ["accuracy", "ap", "auc", "macro_f1"]
     assert found["accuracy"].value == 0.75 and found["accuracy"].n == 4
 
 

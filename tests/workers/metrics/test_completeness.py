@@ -10,7 +10,7 @@ NAMES = sorted(metrics())
 
 
 def test_the_metrics_of_the_report_are_there():
-    assert {"accuracy", "macro_f1", "rmse"} <= set(NAMES)
+    assert {"accuracy", "macro_f1", "rmse", "auc", "ap", "mean_iou"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,3 +72,14 @@ def test_the_headline_metric_comes_first():
     assert for_contract(Contract(task=Task.CLASSIFICATION, **spec))[0].name == "accuracy"
     assert for_contract(Contract(task=Task.REGRESSION, **spec))[0].name == "rmse"
     assert for_contract(Contract(task=Task.OTHER, **spec)) == ()
+
+
+def test_the_headline_is_the_one_the_contract_names_and_mean_iou_per_pixel():
+    def first(**changes) -> str:
+        output = OutputSpec(name="y", per=changes.pop("per", "sample"))
+        return for_contract(Contract(task=Task.CLASSIFICATION, inputs=(), outputs=(output,), **changes))[0].name
+
+    assert first(headline="ap") == "ap"
+    assert first(headline="rmse") == "accuracy"  # no metric of this task
+    assert first(per="pixel") == "mean_iou"
+    assert first(per="frame") == "accuracy"
