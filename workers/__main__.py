@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 from workers.errors import EngineError, YoursToFix
 
 if TYPE_CHECKING:
+    from workers.device import DeviceProfile
+    from workers.emulation import Anchor
     from workers.facts import ModelFacts
+
+TIMES = "a latency file of the device, written by run.py --bench; may be given several times"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     given.add_argument("--model", type=Path, help="a network; read in a child process")
     predict.add_argument("--device", required=True, metavar="KEY", help="device profile; see 'devices'")
     predict.add_argument("--runtime", default="", help="the runtime it will run under; the profile's own without it")
+    predict.add_argument("--times", type=Path, action="append", default=[], metavar="FILE", help=TIMES)
     predict.add_argument("--json", action="store_true")
     estimate = _command(commands, "estimate", estimate_command, "say what serving networks costs, emits and takes")
     asked = estimate.add_mutually_exclusive_group(required=True)
@@ -160,7 +165,8 @@ def predict_command(options: argparse.Namespace) -> int:
         ask = read_ask(options.facts.read_bytes())
     else:
         ask = ask_about(_facts_of(options))
-    found = predict(ask.model_copy(update={"runtime": options.runtime or ask.runtime}), there)
+    changes = {"runtime": options.runtime or ask.runtime, "anchors": (*ask.anchors, *_times(options.times, there))}
+    found = predict(ask.model_copy(update=changes), there)
     said = found.model_dump(mode="json", by_alias=True)
     return _show(options.json, said, [found.sentence, *found.notes])
 
@@ -174,6 +180,17 @@ def estimate_command(options: argparse.Namespace) -> int:
     found = answer(read_question(options.workload.read_bytes()))
     lines = [f"{name}: {saved['sentence']}" for name, saved in found["savings"].items()]
     return _show(options.json, found, lines or ["One network alone saves nothing; see --json for its figures."])
+
+
+def _times(paths: "Sequence[Path]", there: "DeviceProfile") -> "list[Anchor]":
+    """Times measured on a device, from its latency files."""
+    from workers.emulation import latency_file
+
+    _existing(*paths)
+    files = [(path.name, latency_file.read(path.read_bytes())) for path in paths]
+    for _, file in files:
+        latency_file.require_from(file, there)
+    return [file.anchor(f"latency file {name}") for name, file in files]
 
 
 def _facts_of(options: argparse.Namespace) -> "ModelFacts":

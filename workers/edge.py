@@ -38,7 +38,7 @@ RunChild = Callable[[Order, Limits, Cap | None], Heard]
 
 def complete(
     emulation: Emulation, order: Order, there: DeviceProfile, *, result: str, limits: Limits, run_child: RunChild,
-    why_not: str,
+    why_not: str, say: Callable[[str], None] = lambda text: None,
 ) -> Emulation:  # fmt: skip
     """Try what the judge could not: does it fit, and does it answer the same?
 
@@ -47,14 +47,17 @@ def complete(
         order: its ``model`` is the baseline; ``result`` is the path of the artifact.
         run_child: carries out one order under limits and, if given, a cap.
         why_not: why answers cannot be compared, where ``order.emulator`` is None.
+        say: tells whoever watches what is being tried.
 
     Raises:
         Interrupted: if a child was stopped or killed from outside.
     """
+    say(f"Trying both networks with the memory and threads of {there.title}.")
     paths = (order.model or "", result)
     baseline, outcome = (_trial(order.model_copy(update={"model": path}), there, limits, run_child) for path in paths)
     answers = SameAnswers(same=None, why=why_not)
     if order.emulator is not None:
+        say(f"Comparing answers under {order.emulator.title}; how long that takes says nothing.")
         asked = order.model_copy(update={"kind": "answer", "model": result})
         answers = _answers(asked, order.emulator, limits, run_child)
     return emulation.model_copy(update={"fits": Trials(baseline=baseline, result=outcome), "answers": answers})

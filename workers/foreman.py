@@ -30,6 +30,7 @@ from workers.events import (
     FileHashed,
     Finished,
     Judged,
+    Log,
     Resources,
     StepFinished,
 )
@@ -257,6 +258,7 @@ class Run:
             limits=self.ticket.limits,
             run_child=run_child,
             why_not=self._no_emulator,
+            say=lambda text: self.emit(Log(text=text)),
         )
         for event in self._held:
             if isinstance(event, Judged):

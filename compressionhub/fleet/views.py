@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
@@ -41,16 +40,16 @@ def device(request: HubRequest, key: str) -> HttpResponse:
 def upload_time(request: HubRequest, key: str) -> HttpResponse:
     profile = _profile(key)
     require(request.user, Verb.UPLOAD, request.team)
-    sent = request.FILES.get("file")
     try:
-        made = _keep(request, profile, sent)
+        made = _keep(request, profile)
     except (Invalid, YoursToFix) as error:
         return _page(request, profile, problem=error)
     messages.success(request, f"{made.name} anchors predictions for {profile.title} from now on.")
     return redirect("fleet:device", key=profile.key)
 
 
-def _keep(request: HubRequest, profile: DeviceProfile, sent: UploadedFile | None) -> DeviceTime:
+def _keep(request: HubRequest, profile: DeviceProfile) -> DeviceTime:
+    sent = request.FILES.get("file")
     if sent is None:
         raise Invalid("Expected a latency file, found none.", hint="Choose the JSON file that run.py --bench wrote.")
     content = sent.read(MOST_BYTES + 1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workers.emulation.test_latency_file import a_file
 from workers.device import FOLDER, profiles
 from workers.emulation import ask_about, predict, read_ask
 from workers.emulation.fit import write
@@ -65,6 +66,17 @@ def test_a_network_that_was_inspected_before_its_work_was_counted_has_to_be_insp
         ask_about(facts(work=()))
 
     assert "again" in caught.value.hint
+
+
+def test_the_command_takes_latency_files_and_refuses_those_of_another_device(tmp_path):
+    (tmp_path / "out.json").write_bytes(a_file(layers=[LAYER]))
+    said = json.dumps({"layers": [LAYER]})
+
+    there = ask(tmp_path, said, "rpi5", "--times", str(tmp_path / "out.json"), "--json")
+    elsewhere = ask(tmp_path, said, "rpi4", "--times", str(tmp_path / "out.json"))
+
+    assert json.loads(there.stdout)["latency_ms"] == {"value": 2.0, "low": 1.7, "high": 2.3, "class": "B"}
+    assert (elsewhere.returncode, len(elsewhere.stderr.splitlines())) == (2, 1)
 
 
 def test_the_command_answers_with_a_band_and_its_class(tmp_path):

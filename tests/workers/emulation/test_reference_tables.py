@@ -12,7 +12,7 @@ from workers.device import Fit, profiles
 from workers.emulation import fitting
 from workers.emulation.fit import best_costs, fit_all
 from workers.emulation.layers import op_costs
-from workers.emulation.predictor import HOST_EXPONENT, HOST_EXPONENT_THREADS, spread_of
+from workers.emulation.predictor import DOUBT_SAME_RUNTIME, HOST_EXPONENT, HOST_EXPONENT_THREADS, spread_of
 from workers.emulation.tables import FEATURES, MEASUREMENTS, Tables, read_tables
 
 REFERENCE = Path(os.environ.get("REFERENCE_DATA", ""))
@@ -95,3 +95,21 @@ def test_bands_made_without_a_network_hold_eight_of_ten_of_its_times():
             held.append(spread.low <= residuals()[row, model] <= spread.high)
 
     assert np.mean(held) >= 0.80
+
+
+def test_one_time_under_the_fitted_runtime_hardly_tells_anything_of_another_network():
+    made = tables()
+    anchored, other = [], []
+    for b in range(len(made.models)):
+        for a in range(b):
+            seen = [i for i in range(len(made.models)) if i not in (a, b)]
+            usual = fitting.usual_parameters(made.work[seen], made.log_s[:, seen])
+            found = np.exp(fitting.fit(made.work[seen], made.log_s[:, seen], usual))
+            off = [made.log_s[:, i] - np.log(found @ made.work[i]) for i in (a, b)]
+            anchored += [off[0], off[1]]
+            other += [off[1], off[0]]
+    first, second = np.concatenate(anchored), np.concatenate(other)
+    median = {exponent: np.median(error(second - exponent * first)) for exponent in (0.0, 0.1, 1 / 3, 1.0)}
+
+    assert 1 / (1 + DOUBT_SAME_RUNTIME) == 0.1
+    assert median[0.1] <= median[0.0] < median[1 / 3] < median[1.0]
