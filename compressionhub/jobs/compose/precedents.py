@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
+from uuid import UUID
 
 from compressionhub.jobs.gate import Gate, drop_points, headline, is_relative
 from compressionhub.jobs.models import Job
@@ -74,8 +75,8 @@ def precedents(version: ModelVersion, recipe: Recipe, gate: Gate | None) -> Prec
 
 @dataclass(frozen=True)
 class _Ended:
-    pk: object
-    model: object
+    pk: UUID
+    model: UUID
     steps_slugs: list[str]
 
 
@@ -85,7 +86,7 @@ def _ended(version: ModelVersion) -> list[_Ended]:
     return [_Ended(pk, model, [step["technique"] for step in steps or ()]) for pk, model, steps in rows]
 
 
-def _reports(keys: list[object]) -> list[Report]:
+def _reports(keys: list[UUID]) -> list[Report]:
     found = [Report.model_validate(value) for value in Job.objects.filter(pk__in=keys).values_list("report", flat=True)]
     return [report for report in found if headline(report)]
 

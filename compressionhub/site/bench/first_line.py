@@ -1,7 +1,11 @@
-"""From submitting a job to the first line its sandboxed child wrote, on the page of the job, with an idle worker."""
+"""From submitting a job to the first line its sandboxed child wrote, on the page of the job, with an idle worker.
+
+For a job that trains the line is the first that the training itself says: torch is loaded by then.
+"""
 
 import json
 import time
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -10,8 +14,23 @@ from compressionhub.site.bench.sample import Sample, ready_sample
 from compressionhub.site.bench.stage import Stage, site, until
 
 TITLE = "submit to the child's first line on the page"
-REACH_SECONDS = 2.5
 TIMES = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job of one step; ``said`` names the events that count, any event of the child where it is empty."""
+
+    title: str
+    reach_seconds: float
+    step: dict[str, Any]
+    said: frozenset[str] = frozenset()
+
+
+CASES = (
+    Case("without torch", 2.5, {"technique": "fp16"}),
+    Case("with torch, from the training itself", 4.0, {"technique": "fine-tune", "epochs": 1}, frozenset({"progress"})),
+)
 
 
 def measure() -> list[Figure]:
@@ -19,17 +38,22 @@ def measure() -> list[Figure]:
         stage.sign_in()
         stage.enter()
         sample = ready_sample()
-        taken = [_submit_and_watch(stage, sample, seed) for seed in range(TIMES)]
+        return [_figure(stage, sample, case) for case in CASES]
+
+
+def _figure(stage: Stage, sample: Sample, case: Case) -> Figure:
+    taken = [_submit_and_watch(stage, sample, case, seed) for seed in range(TIMES)]
     worst, usual = max(taken), median(taken)
     said = f"{usual:.2f} s (median of {TIMES}, worst {worst:.2f} s)"
-    return [Figure(TITLE, said, f"<= {REACH_SECONDS} s without torch", usual <= REACH_SECONDS)]
+    reach = f"<= {case.reach_seconds} s {case.title}"
+    return Figure(TITLE, said, reach, usual <= case.reach_seconds)
 
 
-def _submit_and_watch(stage: Stage, sample: Sample, seed: int) -> float:
+def _submit_and_watch(stage: Stage, sample: Sample, case: Case, seed: int) -> float:
     from websockets.sync.client import connect
 
     began = time.monotonic()
-    job = _submit(stage, sample, seed)
+    job = _submit(stage, sample, case, seed)
     headers = {
         "Cookie": stage.cookie_line,
         "Origin": f"http://localhost:{stage.port}",
@@ -37,17 +61,17 @@ def _submit_and_watch(stage: Stage, sample: Sample, seed: int) -> float:
     }
     address = f"ws://localhost:{stage.port}/ws/jobs/{job}/?after=0"
     with connect(address, additional_headers=headers, open_timeout=20) as socket:
-        _wait_for_the_child(socket)
+        _wait_for_the_child(socket, case)
     taken = time.monotonic() - began
     until(lambda: _ended(job), "the end of the job")
     return taken
 
 
-def _submit(stage: Stage, sample: Sample, seed: int) -> str:
+def _submit(stage: Stage, sample: Sample, case: Case, seed: int) -> str:
     body = {
         "model_version": str(sample.version.pk),
         "dataset": str(sample.dataset.pk),
-        "steps": [{"technique": "fp16"}],
+        "steps": [case.step],
         "seed": seed,
     }
     headers = {**stage.form_headers, "Content-Type": "application/json"}
@@ -57,12 +81,12 @@ def _submit(stage: Stage, sample: Sample, seed: int) -> str:
     return str(json.loads(answer.text)["id"])
 
 
-def _wait_for_the_child(socket: Any) -> None:
+def _wait_for_the_child(socket: Any, case: Case) -> None:
     from workers.events import CHILD_MAY_SAY
 
     while True:
         said = json.loads(socket.recv(timeout=60))
-        if any(row["type"] in CHILD_MAY_SAY for row in said.get("rows", [])):
+        if any(row["type"] in (case.said or CHILD_MAY_SAY) for row in said.get("rows", [])):
             return
 
 
