@@ -38,6 +38,7 @@ from workers.facts import Fit
 from workers.report import Emulation, Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys
+from workers.technique import Need
 from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, Limits, Order, Ticket
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
@@ -72,6 +73,7 @@ class Foreman:
     Args:
         folder: where scratch folders are made; emptied after each job.
         threads: what one child may use; ``cores`` is what the whole host has.
+        trainers: children that have torch loaded, for jobs that train; without, the usual ones load it themselves.
         aarch64: the folder with which QEMU can answer as an Arm processor, if an operator prepared one.
         profile, fit: what the host says of itself, for reports; the fit comes once it is known.
     """
@@ -84,6 +86,7 @@ class Foreman:
     threads: int
     cores: int
     quick: bool = False
+    trainers: Nursery | None = None
     aarch64: Path | None = None
     profile: str = ""
     fit: Fit | None = None
@@ -213,9 +216,15 @@ class Run:
         """Run one child to its end; nothing if it did its work."""
         return self._ended(self._outcome(order, readable, self.ticket.limits, None))
 
+    def _nursery(self, order: Order) -> Nursery:
+        """Where the child for an order comes from: one that trains need not wait until torch is loaded."""
+        trains = order.recipe is not None and any(Need.TRAINING in step.about.needs for step in order.recipe.steps)
+        wanted = self.foreman.trainers if trains and order.kind == "compress" else None
+        return wanted or self.foreman.nursery
+
     def _outcome(self, order: Order, readable: list[Path], limits: Limits, group: Cap | None) -> Outcome:
         """Run one child to its end, under a device's cap if there is one."""
-        nursery = self.foreman.nursery
+        nursery = self._nursery(order)
         child = nursery.take() if group is None else nursery.fresh(group.enter)
         with self._watched(child):
             child.begin(order, folder=self.work, readable=readable, limits=limits)

@@ -23,6 +23,7 @@ from workers.ticket import GIB
 
 QUEUES = ("cpu", "gpu", "edge")
 MEMORY_PER_JOB = 4 * GIB
+MEMORY_FOR_A_SPARE_TORCH = 6 * GIB
 CACHE_BYTES = 20 * GIB
 GPUS = Path("/proc/driver/nvidia/gpus")
 SCRATCH_LOCK = ".lock"
@@ -158,6 +159,11 @@ def _queues(text: str) -> tuple[str, ...]:
 def usual_slots() -> int:
     """Two cores and four GiB for each job."""
     return max(1, min(host().cores // 2, host().memory_bytes // MEMORY_PER_JOB))
+
+
+def can_keep_torch_ready() -> bool:
+    """Whether a process that waits with torch loaded, some 300 MB, is worth its memory here."""
+    return importlib.util.find_spec("torch") is not None and host().memory_bytes >= MEMORY_FOR_A_SPARE_TORCH
 
 
 def gpu() -> str:

@@ -111,10 +111,12 @@ class Worker:
         self._left = threading.Event()
         self.outbox = Outbox(self._add, self._beat)
         self.nursery = nursery or Nursery()
+        self.trainers = Nursery(preload="torch") if nursery is None and node.can_keep_torch_ready() else None
         self.foreman = Foreman(
             store=HubStore(chosen.hub_url, chosen.token) if chosen.hub_url else FolderStore(chosen.store),
             cache=StepCache(chosen.cache, limit_bytes=chosen.cache_bytes),
             nursery=self.nursery,
+            trainers=self.trainers,
             alone=Alone(chosen.scratch),
             folder=self._folder,
             threads=chosen.threads,
@@ -196,7 +198,9 @@ class Worker:
         """The last thing: every event, then the beat that says it leaves."""
         self._left.set()
         self.outbox.close(FLUSH_SECONDS)
-        self.nursery.close()
+        for nursery in (self.nursery, self.trainers):
+            if nursery is not None:
+                nursery.close()
 
 
 def _unreadable(error: ValidationError) -> Problem:

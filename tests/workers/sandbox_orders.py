@@ -200,6 +200,20 @@ def touch_nothing(_: str) -> str:
     return "alive"
 
 
+def take_a_training_step(_: str) -> str:
+    """Whether torch, loaded before the rules, learns under them, and how many threads there were when they began."""
+    threads = len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 0
+    was_loaded = "torch._dynamo" in sys.modules
+    import torch
+
+    layer = torch.nn.Linear(4, 1)
+    before = layer.weight.detach().clone()
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+    layer(torch.ones(2, 4)).sum().backward()
+    optimizer.step()
+    return f"loaded {was_loaded}, learnt {not torch.equal(before, layer.weight)}, other threads {threads - 2}"
+
+
 def run_a_network(_: str) -> str:
     """What the product needs must still work: ONNX Runtime with two threads, numpy, temporary files."""
     import tempfile

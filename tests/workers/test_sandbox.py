@@ -391,6 +391,14 @@ def test_a_tick_tells_what_is_used(run):
     assert all(10 * MIB < tick.memory_bytes <= tick.peak_memory_bytes for tick in ticks[1:-1])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_a_child_that_waits_with_torch_learns_under_the_rules_and_had_no_thread_before_them(run):
+    # the listening thread is ours and starts under the rules
+    ran = run("take_a_training_step", preload="torch")
+
+    assert ran.text == "value: loaded True, learnt True, other threads 0"
+
+
 def test_a_nursery_hands_out_a_warm_child_and_warms_the_next(work):
     with Nursery(preload="none", perform=ORDERS) as nursery:
         first = nursery.take()

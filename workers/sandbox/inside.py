@@ -24,7 +24,8 @@ from workers.sandbox.wire import ALONE_OVER, ALONE_WANTED, GO, Start
 
 DONE, FAILED, STOPPED, ORPHANED = 0, 1, 3, 4
 ONNX = ("numpy", "onnx", "onnxruntime")
-PRELOADS = {"none": (), "onnxruntime": ONNX, "torch": (*ONNX, "torch")}
+# The first optimizer that is made loads torch._dynamo, which takes as long as torch itself.
+PRELOADS = {"none": (), "onnxruntime": ONNX, "torch": (*ONNX, "torch", "torch._dynamo", "workers.training")}
 SET_PARENT_DEATH_SIGNAL = 1
 OUT_OF_MEMORY_WORDS = re.compile(r"bad_?alloc|allocate memory|start new thread", re.IGNORECASE)
 A_PATH = re.compile(r"(?<![\w.])/(?:[\w.@+~-]+/)+")
