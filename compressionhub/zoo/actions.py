@@ -10,6 +10,7 @@ from compressionhub.errors import Invalid, NotAllowed, WrongState
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import State
 from compressionhub.library.names import display_name
+from compressionhub.zoo import kept
 from compressionhub.zoo.models import Entry, Standing, Visibility
 from compressionhub.zoo.record import FileRecord, Origin, Record, StepRecord
 from workers.facts import Role
@@ -57,6 +58,7 @@ def publish(
     if supersedes is not None:
         supersedes.superseded_by = entry
         supersedes.save(update_fields=["superseded_by"])
+    kept.forget(entry.baseline)
     audit(by, "entry.publish", entry, visibility=visibility, job=job.number)
     return entry
 
@@ -198,6 +200,7 @@ def retire(*, entry: Entry, by: User, standing: Standing, reason: str) -> Entry:
     reason = " ".join(reason.split())[:300]
     entry.standing, entry.standing_reason = standing, reason
     entry.save(update_fields=["standing", "standing_reason"])
+    kept.forget(entry.baseline)
     audit(by, f"entry.{standing}", entry, reason=reason)
     return entry
 

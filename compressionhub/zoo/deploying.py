@@ -14,6 +14,7 @@ from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, WrongState
 from compressionhub.estimates.models import Workload
 from compressionhub.library.models import ModelVersion
+from compressionhub.zoo import kept
 from compressionhub.zoo.models import Deployment, Entry
 
 MOST_MONTHLY = 1e15
@@ -100,6 +101,7 @@ def enter_traffic(*, deployment: Deployment, by: User, actual_monthly: float | N
     for name, value in _traffic(actual_monthly, by).items():
         setattr(found, name, value)
     found.save(update_fields=["actual_monthly", "actual_by", "actual_on"])
+    kept.forget_one(found)
     audit(by, "deployment.traffic", found, actual_monthly=actual_monthly, before=before)
     return found
 

@@ -115,3 +115,20 @@ class Deployment(models.Model):
     def days_within(self, first: date, end: date) -> int:
         """How many days of [first, end) it served."""
         return max(0, ((min(self.until or end, end)) - max(self.since, first)).days)
+
+
+class DeploymentFigures(models.Model):
+    """What the engine said of a deployment, kept because a portfolio adds up a thousand of them.
+
+    A row that is missing, or made by another release while its deployment runs, is made when somebody next looks. ``numbers`` repeats value, low, high and class of each figure for sums; ``amounts`` holds them whole.
+    """
+
+    deployment = models.OneToOneField(Deployment, primary_key=True, on_delete=models.CASCADE, related_name="figures")
+    made_from = models.CharField(max_length=60)
+    best = models.ForeignKey("zoo.Entry", null=True, on_delete=models.SET_NULL, related_name="+")
+    says = models.CharField(max_length=300, blank=True)
+    numbers = models.JSONField()
+    amounts = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"figures of {self.deployment_id}"

@@ -15,6 +15,7 @@ from compressionhub.accounts.models import Team, User
 from compressionhub.jobs.models import Job
 from compressionhub.library.models import ModelVersion, TrainedModel, teams_of
 from compressionhub.zoo.deployment import Deployment as Deployment
+from compressionhub.zoo.deployment import DeploymentFigures as DeploymentFigures
 from compressionhub.zoo.record import Record
 
 

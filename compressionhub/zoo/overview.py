@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, F, FloatField, Max, Min, Window
+from django.db.models.functions import RowNumber
 
 from compressionhub.accounts.models import Team, User
 from compressionhub.jobs.models import Job
-from compressionhub.jobs.queries import JobQuerySet
 from compressionhub.jobs.states import Kind, State
 from compressionhub.library.models import Dataset, TrainedModel
 from compressionhub.ui import units
 from compressionhub.zoo import savings_chart
-from compressionhub.zoo.models import Entry
+from compressionhub.zoo.models import Entry, EntryQuerySet
+
+MOST_MODELS = 25
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,11 @@ class ModelRow:
 @dataclass(frozen=True)
 class Overview:
     models: tuple[ModelRow, ...]
+    model_count: int
     active: tuple[Job, ...]
-    ready_to_publish: tuple[Job, ...]
     datasets: int
     entries: int
+    compressed: int
     best_speedup: float | None
     saved_bytes: int
     baseline_bytes: int
@@ -56,14 +63,14 @@ class Overview:
 
     @property
     def is_empty(self) -> bool:
-        return not self.models and not self.datasets
+        return not self.model_count and not self.datasets
 
     @property
     def says(self) -> str:
         """The page's question in one sentence, with its most important figure."""
         if not self.entries:
             return "Nothing is published yet: run a job, then publish what passes its gate."
-        models = len([row for row in self.models if row.best])
+        models = self.compressed
         speed = f", and the fastest run {self.speedup_said} as fast" if (self.best_speedup or 0) > 1 else ""
         plural = "" if models == 1 else "s"
         return f"The smallest variants of {models} model{plural} need {self.saved_percent} less space{speed}."
@@ -88,6 +95,11 @@ class Overview:
         return units.count(self.entries)
 
     @property
+    def more_models(self) -> int:
+        """How many models the table leaves out."""
+        return max(0, self.model_count - len(self.models))
+
+    @property
     def active_said(self) -> str:
         return units.count(len(self.active))
 
@@ -104,39 +116,89 @@ class Overview:
 
 def overview(team: Team, user: User) -> Overview:
     """Gather the page in a fixed number of queries."""
-    entries = list(Entry.objects.visible_to(user).listed().filter(team=team))
-    jobs = Job.objects.visible_to(user).filter(team=team)
-    active = tuple(jobs.active().exclude(kind=Kind.TRY).with_progress().order_by("submitted_at")[:8])
-    models = tuple(_row(model, entries, active) for model in TrainedModel.objects.filter(team=team).with_versions())
-    smallest = {
-        row.model.pk: min((e for e in entries if e.model_id == row.model.pk), key=lambda e: e.size_bytes, default=None)
-        for row in models
-    }
-    chosen = [entry for entry in smallest.values() if entry]
-    baseline = sum(round(entry.size_bytes * entry.size_ratio) for entry in chosen)
+    listed = Entry.objects.visible_to(user).listed().filter(team=team)
+    active = running(team, user)
+    models = TrainedModel.objects.filter(team=team)
+    measured = _measured(listed)
     return Overview(
-        models=models,
+        models=_rows(list(models.with_versions()[:MOST_MODELS]), listed, active),
+        model_count=models.count(),
         active=active,
-        ready_to_publish=_publishable(jobs),
         datasets=Dataset.objects.filter(team=team).count(),
-        entries=len(entries),
-        best_speedup=_geometric_mean([row.best.speedup for row in models if row.best]),
-        saved_bytes=baseline - sum(entry.size_bytes for entry in chosen),
-        baseline_bytes=baseline,
+        entries=sum(each.variants for each in measured.values()),
+        compressed=len(measured),
+        best_speedup=_geometric_mean([each.fastest for each in measured.values()]),
+        saved_bytes=sum(each.baseline_bytes - each.smallest_bytes for each in measured.values()),
+        baseline_bytes=sum(each.baseline_bytes for each in measured.values()),
     )
 
 
-def _row(model: TrainedModel, entries: list[Entry], active: tuple[Job, ...]) -> ModelRow:
-    mine = [entry for entry in entries if entry.model_id == model.pk]
-    best = max(mine, key=lambda entry: entry.speedup, default=None)
-    running = next((job for job in active if job.model_version and job.model_version.model_id == model.pk), None)
-    return ModelRow(model=model, best=best, variants=len(mine), running=running)
+def running(team: Team, user: User) -> tuple[Job, ...]:
+    """What runs and waits, the oldest first."""
+    jobs = Job.objects.visible_to(user).filter(team=team).active().exclude(kind=Kind.TRY)
+    return tuple(jobs.with_progress().order_by("submitted_at")[:8])
 
 
-def _publishable(jobs: JobQuerySet) -> tuple[Job, ...]:
+@dataclass(frozen=True)
+class _Best:
+    """The best listed variants of a model: how fast the fastest is, and how small the smallest beside its baseline."""
+
+    fastest: float
+    smallest_bytes: int
+    baseline_bytes: int
+    variants: int
+
+
+def _measured(listed: EntryQuerySet) -> dict[UUID | None, _Best]:
+    """By model, from one row for each of its versions: all variants of a version share its size."""
+    found = (
+        listed.order_by()
+        .values("model", "baseline")
+        .annotate(
+            fastest=Max("speedup"), smallest=Min("size_bytes"), variants=Count("pk"),
+            before=Max(F("size_bytes") * F("size_ratio"), output_field=FloatField()),
+        )
+    )  # fmt: skip
+    best: dict[UUID | None, _Best] = {}
+    for row in found:
+        one = _Best(row["fastest"], row["smallest"], round(row["before"]), row["variants"])
+        known = best.get(row["model"])
+        best[row["model"]] = one if known is None else _better(known, one)
+    return best
+
+
+def _better(one: _Best, other: _Best) -> _Best:
+    small = min(one, other, key=lambda each: each.smallest_bytes)
+    return _Best(
+        max(one.fastest, other.fastest), small.smallest_bytes, small.baseline_bytes, one.variants + other.variants
+    )
+
+
+def _counted(found: Iterable[Any]) -> list[tuple[Entry, int]]:
+    return [(entry, entry.variants) for entry in found]
+
+
+def _rows(models: list[TrainedModel], listed: EntryQuerySet, active: tuple[Job, ...]) -> tuple[ModelRow, ...]:
+    """Each model with its fastest listed variant."""
+    place = Window(RowNumber(), partition_by="model", order_by=[F("speedup").desc(), F("published_at").desc()])
+    count = Window(Count("pk"), partition_by="model")
+    mine = listed.order_by().filter(model__in=models).annotate(place=place, variants=count)
+    best = {entry.model_id: (entry, variants) for entry, variants in _counted(mine.filter(place=1))}
+    at_work = {job.model_version.model_id: job for job in reversed(active) if job.model_version}
+    return tuple(
+        ModelRow(
+            model=model, best=best[model.pk][0] if model.pk in best else None,
+            variants=best[model.pk][1] if model.pk in best else 0, running=at_work.get(model.pk),
+        )
+        for model in models
+    )  # fmt: skip
+
+
+def publishable(team: Team, user: User) -> tuple[Job, ...]:
     """Finished results that pass their gate and are not in the zoo yet, newest first."""
     done = (
-        jobs.filter(kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True)
+        Job.objects.visible_to(user)
+        .filter(team=team, kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True)
         .with_progress()
         .order_by("-finished_at")[:20]
     )

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from compressionhub.zoo import views, views_compare, views_deployments, views_savings
+from compressionhub.zoo import views, views_compare, views_deployments, views_home, views_savings
 
 app_name = "zoo"
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", views_home.home, name="home"),
+    path("now/", views_home.now, name="now"),
     path("zoo/", views.catalogue, name="list"),
     path("zoo/publish/<uuid:job>/", views.publish, name="publish"),
     path("zoo/<uuid:pk>/", views.entry, name="entry"),
@@ -14,6 +15,7 @@ urlpatterns = [
     path("zoo/<uuid:pk>/download/", views.download, name="download"),
     path("deployments/record/", views_deployments.record, name="record-deployment"),
     path("deployments/<uuid:pk>/", views_deployments.deployment, name="deployment"),
+    path("deployments/<uuid:pk>/why/<str:name>/", views_deployments.why, name="deployment-why"),
     path("deployments/<uuid:pk>/end/", views_deployments.end, name="end-deployment"),
     path("deployments/<uuid:pk>/traffic/", views_deployments.traffic, name="deployment-traffic"),
     path("compare/", views_compare.compare, name="compare"),

@@ -1,4 +1,4 @@
-"""Home, catalogue, entry, publish, download: HTTP in, HTTP out."""
+"""Catalogue, entry, publish, download: HTTP in, HTTP out."""
 
 from uuid import UUID
 
@@ -20,20 +20,6 @@ from compressionhub.zoo.compare.page import Asked
 from compressionhub.zoo.forms import PublishForm
 from compressionhub.zoo.history import history
 from compressionhub.zoo.models import Entry, Standing
-from compressionhub.zoo.overview import overview
-
-
-@team_required
-def home(request: HubRequest) -> HttpResponse:
-    return render(
-        request,
-        "zoo/home.html",
-        {
-            "overview": overview(request.team, request.user),
-            "may_publish": may(request.user, Verb.PUBLISH, request.team),
-            "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
-        },
-    )
 
 
 @team_required

@@ -15,8 +15,10 @@ from django.views.decorators.http import require_GET, require_POST
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import HubError, Invalid
-from compressionhub.library.models import ModelVersion
-from compressionhub.zoo import deploying
+from compressionhub.estimates.templatetags.amounts import why_body
+from compressionhub.library.models import ModelVersion, teams_of
+from compressionhub.zoo import deploying, kept
+from compressionhub.zoo.figure_rows import TITLES, figure_rows, one_figure
 from compressionhub.zoo.forms import DeploymentForm, as_monthly
 from compressionhub.zoo.history import has_workload
 from compressionhub.zoo.models import Deployment, Entry
@@ -45,22 +47,20 @@ def _named(request: HubRequest) -> tuple[ModelVersion, Entry | None]:
     Raises:
         Http404: if they are not there for this person.
     """
-    entry = _found(Entry.objects.filter(team__in=_teams(request)).select_related("baseline__model"), request, "entry")
-    if entry is not None and entry.baseline is not None:
+    if (key := _key(request, "entry")) is not None:
+        mine = Entry.objects.visible_to(request.user).filter(team__in=teams_of(request.user))
+        entry = get_object_or_404(mine.select_related("baseline__model"), pk=key, baseline__isnull=False)
+        assert entry.baseline is not None
         return entry.baseline, entry
-    version = _found(ModelVersion.objects.visible_to(request.user).ready().select_related("model"), request, "version")
-    if version is None:
+    if (key := _key(request, "version")) is None:
         raise Http404
-    return version, None
+    ready = ModelVersion.objects.visible_to(request.user).ready().select_related("model")
+    return get_object_or_404(ready, pk=key), None
 
 
-def _teams(request: HubRequest) -> object:
-    return request.user.memberships.values("team")
-
-
-def _found(among: object, request: HubRequest, name: str) -> object:
+def _key(request: HubRequest, name: str) -> UUID | None:
     try:
-        return among.filter(pk=UUID(request.GET.get(name, ""))).first()
+        return UUID(request.GET.get(name, ""))
     except ValueError:
         return None
 
@@ -69,12 +69,26 @@ def _found(among: object, request: HubRequest, name: str) -> object:
 @require_GET
 def deployment(request: HubRequest, pk: UUID) -> HttpResponse:
     found = _deployment(request, pk)
+    figures = kept.of(found)
     context = {
         "deployment": found,
+        "figures": figures,
+        "rows": figure_rows(found, figures),
         "may_record": may(request.user, Verb.RECORD_DEPLOYMENT, found.team),
         "today": timezone.localdate(),
     }
     return render(request, "zoo/deployment.html", context)
+
+
+@team_required
+@require_GET
+def why(request: HubRequest, pk: UUID, name: str) -> HttpResponse:
+    """What one figure of a deployment rests on, for the popover of a table's cell."""
+    found = _deployment(request, pk)
+    amount = one_figure(found, kept.of(found), name)
+    if amount is None:
+        raise Http404
+    return HttpResponse(why_body(amount, title=TITLES.get(name, "Figure")))
 
 
 @team_required

@@ -53,5 +53,19 @@ def stale(thing: Amount | InputFact) -> tuple[str, ...]:
 @register.simple_tag
 def why(amount: Amount, *, key: str, title: str, word: bool = False) -> SafeString:
     """The class of a figure; pressing it shows formula, inputs, sources and dates. ``key`` is unique on the page."""
-    facts = [(fact, fact.stale(timezone.localdate())) for fact in amount.inputs]
-    return component("why", amount=amount, key=key, title=title, word=word, facts=facts)
+    return component("why", amount=amount, key=key, title=title, word=word, facts=_facts(amount))
+
+
+@register.simple_tag
+def why_later(amount: Amount, *, key: str, title: str, url: str) -> SafeString:
+    """The same for one of very many figures: what it rests on is asked for when somebody opens it."""
+    return component("why_later", amount=amount, key=key, title=title, url=url)
+
+
+def why_body(amount: Amount, *, title: str) -> SafeString:
+    """What stands inside the popover."""
+    return component("why_body", amount=amount, title=title, facts=_facts(amount))
+
+
+def _facts(amount: Amount) -> list[tuple[InputFact, str]]:
+    return [(fact, fact.stale(timezone.localdate())) for fact in amount.inputs]

@@ -133,7 +133,7 @@ def test_every_deed_is_in_the_audit_trail(record, entry, bob):
     deploying.enter_traffic(deployment=made, by=bob, actual_monthly=7.0)
     deploying.end_deployment(deployment=made, by=bob, until=TODAY)
 
-    found = AuditEntry.objects.filter(target_id=str(made.pk)).order_by("pk")
+    found = AuditEntry.objects.filter(target_id=str(made.pk)).order_by("at")
 
     assert [each.verb for each in found] == ["deployment.record", "deployment.traffic", "deployment.end"]
     assert {each.by for each in found} == {bob} and found[1].detail["actual_monthly"] == 7.0

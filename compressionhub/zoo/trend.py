@@ -1,0 +1,199 @@
+"""Spend over time, with and without compression, as recorded deployments tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from compressionhub.estimates import said
+from workers.serving.workload import Currency
+
+if TYPE_CHECKING:
+    from compressionhub.zoo.portfolio import Line
+
+WINDOW_DAYS = 365
+LEAST_DAYS = 28
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Month:
+    """What a month took: each deployment's bill by the days it served."""
+
+    first: date
+    days: int
+    paid: float
+    without: float
+    unit: str
+
+    @property
+    def said(self) -> tuple[str, str, str]:
+        return tuple(said.figure(each, self.unit) for each in (self.paid, self.without, self.without - self.paid))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The chart, the same in words, and by month."""
+
+    option: dict[str, Any]
+    label: str
+    span: str
+    note: str
+    months: tuple[Month, ...]
+
+
+@dataclass(frozen=True)
+class _Served:
+    """A deployment with a known bill, in the currency it is shown in."""
+
+    line: Line
+    paid: float
+    without: float
+
+    def on(self, day: date) -> bool:
+        return self.line.since <= day and (self.line.until is None or day < self.line.until)
+
+
+def drawn(lines: Sequence[Line], today: date, currency: Currency | None) -> Trend | None:
+    """The chart of a year, or of as long as something is recorded; None where no bill is known."""
+    rate, unit = (currency.per_usd, currency.code) if currency else (1.0, "$")
+    served = [
+        _Served(line, paid * rate, without * rate)
+        for line in lines
+        if (paid := line.value("bill.paid")) is not None and (without := line.value("bill.before")) is not None
+    ]
+    if not served:
+        return None
+    first = max(min(each.line.since for each in served), today - timedelta(days=WINDOW_DAYS))
+    steps = _steps(served, first, today)
+    months = tuple(_months(served, first, today, unit))
+    _, last_paid, last_without = steps[-1]
+    now, bare = said.figure(last_paid, unit), said.figure(last_without, unit)
+    return Trend(
+        option=_option(served, steps, unit),
+        label=f"Monthly spend from {_day(first)} to {_day(today)}: now {now}, without compression {bare}.",
+        span=f"{_day(first)} to {_day(today)}",
+        note=_note(lines, served),
+        months=months,
+    )
+
+
+def _steps(served: Sequence[_Served], first: date, today: date) -> list[tuple[date, float, float]]:
+    """Day, paid and without, whenever either changes; the last one is today's."""
+    changes: dict[date, list[float]] = {first: [0.0, 0.0], today: [0.0, 0.0]}
+    for each in served:
+        for day, sign in ((max(each.line.since, first), 1), (each.line.until, -1)):
+            if day is None or (each.line.until is not None and each.line.until <= first) or day > today:
+                continue
+            change = changes.setdefault(day, [0.0, 0.0])
+            change[0] += sign * each.paid
+            change[1] += sign * each.without
+    paid = without = 0.0
+    steps = []
+    for day in sorted(changes):
+        paid, without = paid + changes[day][0], without + changes[day][1]
+        steps.append((day, paid, without))
+    return steps
+
+
+def _months(served: Sequence[_Served], first: date, today: date, unit: str) -> Iterable[Month]:
+    start = first
+    while start <= today:
+        following = (start.replace(day=1) + timedelta(days=32)).replace(day=1)
+        end = min(following, today + timedelta(days=1))
+        days = (following - start.replace(day=1)).days
+        shares = [(each, _overlap(each.line, start, end) / days) for each in served]
+        paid, without = (sum(share * getattr(each, which) for each, share in shares) for which in ("paid", "without"))
+        yield Month(start, (end - start).days, paid, without, unit)
+        start = following
+
+
+def _overlap(line: Line, first: date, end: date) -> int:
+    return max(0, (min(line.until or end, end) - max(line.since, first)).days)
+
+
+def _note(lines: Sequence[Line], served: Sequence[_Served]) -> str:
+    missing = len(lines) - len(served)
+    base = "From recorded deployments alone; nothing is known of the time before them."
+    plural = "deployment is" if missing == 1 else "deployments are"
+    return base if not missing else f"{base} {missing} {plural} left out: no bill is known."
+
+
+def _option(served: Sequence[_Served], steps: list[tuple[date, float, float]], unit: str) -> dict[str, Any]:
+    paid = [[_at(day), round(each, 4)] for day, each, _ in steps]
+    without = [[_at(day), round(each, 4)] for day, _, each in steps]
+    saved = [[_at(day), round(max(0.0, above - below), 4)] for day, below, above in steps]
+    last = [said.figure(each, unit) for each in steps[-1][1:]]
+    written = {"year": "{MMM} {yyyy}", "month": "{MMM}", "day": "{d} {MMM}"}
+    return {
+        "grid": {"left": 64, "right": 150, "top": 18, "bottom": 28},
+        "narrow": {"plain": True, "grid": {"left": 56, "right": 16, "top": 18, "bottom": 28}},
+        "tooltip": {"trigger": "item", "formatter": "$fmt:tip"},
+        "xAxis": {
+            "type": "time", "min": _at(steps[0][0]), "max": _at(steps[-1][0]), "splitLine": {"show": False},
+            "splitNumber": 5, "axisLabel": {"hideOverlap": True, "formatter": written},
+        },
+        "yAxis": {
+            "type": "value", "min": 0, "splitNumber": 4, "axisLine": {"show": False},
+            "axisLabel": {"formatter": "$fmt:short"},
+        },
+        "series": [
+            _gap("_", paid, {}), _gap("Saved", saved, {"areaStyle": {"color": "$accent/band"}}),
+            _line("Without compression", without, last[1], {"color": "$base", "width": 1.5, "type": [4, 3]}, "$ink-2"),
+            _line("Paid", paid, last[0], {"color": "$accent", "width": 2.5}, "$ink"),
+            _marks(served, steps, unit),
+        ],
+    }  # fmt: skip
+
+
+PLAIN = {"type": "line", "step": "end", "symbol": "none"}
+
+
+def _gap(name: str, data: list[list[Any]], look: dict[str, Any]) -> dict[str, Any]:
+    """The shaded band between both lines: what is paid carries what is saved, neither drawn as a line."""
+    return {**PLAIN, "name": name, "data": data, "stack": "gap", "silent": True, "lineStyle": {"width": 0}, **look}
+
+
+def _line(name: str, data: list[list[Any]], last: str, look: dict[str, Any], ink: str) -> dict[str, Any]:
+    label = {"show": True, "formatter": f"{name}\n{last}", "color": ink, "lineHeight": 16}
+    return {
+        **PLAIN, "name": name, "data": data, "lineStyle": look, "endLabel": label, "silent": True,
+        "labelLayout": {"moveOverlap": "shiftY"},
+    }  # fmt: skip
+
+
+def _marks(served: Sequence[_Served], steps: list[tuple[date, float, float]], unit: str) -> dict[str, Any]:
+    """A ring where a variant began to serve; those that save most are named."""
+    paid_on = {day: paid for day, paid, _ in steps}
+    began = [each for each in served if each.line.variant and each.line.since in paid_on]
+    named = {id(each) for each in sorted(began, key=lambda each: each.paid - each.without)[:MOST_NAMED]}
+    data = [
+        {
+            "value": [_at(each.line.since), paid_on[each.line.since]],
+            "name": each.line.name,
+            "url": f"/deployments/{each.line.pk}/",
+            "tip": _tip(each, unit),
+            "label": {"show": id(each) in named},
+        }
+        for each in began
+    ]
+    return {
+        "type": "scatter", "symbolSize": 10, "data": data, "labelLayout": {"hideOverlap": True},
+        "itemStyle": {"color": "$surface", "borderColor": "$accent", "borderWidth": 2},
+        "label": {"position": "bottom", "distance": 8, "color": "$ink-2", "formatter": "$fmt:name"},
+    }  # fmt: skip
+
+
+def _tip(each: _Served, unit: str) -> str:
+    saves = said.figure(each.without - each.paid, unit)
+    return f"{each.line.name}: {each.line.variant} from {_day(each.line.since)}, saves {saves} a month"
+
+
+def _at(day: date) -> str:
+    return day.isoformat()
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"

@@ -1,0 +1,296 @@
+"""The portfolio: sums of recorded deployments by the engine; realised and possible never added; gaps said as such."""
+
+import calendar
+from datetime import date, timedelta
+
+import pytest
+from django.utils import timezone
+
+from compressionhub.estimates import actions as estimates
+from compressionhub.estimates.assumptions import JobRates
+from compressionhub.jobs.models import Job
+from compressionhub.zoo import actions as zoo
+from compressionhub.zoo import deploying, kept, savings
+from compressionhub.zoo.deployed import count
+from compressionhub.zoo.models import Deployment, DeploymentFigures, Entry, Standing
+from compressionhub.zoo.portfolio import portfolio
+from workers.estimate import Grade
+from workers.serving.workload import DAYS
+
+TODAY = timezone.localdate()
+
+
+def ago(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+@pytest.fixture
+def record(team, bob, workload):
+    def make(served, **changes) -> Deployment:
+        return deploying.record_deployment(
+            **{"team": team, "by": bob, "served": served, "workload": workload, "since": ago(30), **changes}
+        )
+
+    return make
+
+
+@pytest.fixture
+def slower(finished, adam):
+    """Another listed variant of the same baseline, which takes 20 ms where the first takes 16."""
+    other = zoo.publish(job=finished(), by=adam, name="digits-fp16")
+    return measured_anew(other, 20.0)
+
+
+def measured_anew(entry: Entry, mean_ms: float, *, device: str = "c6i-xlarge-1t") -> Entry:
+    found = entry.record_json
+    found["report"]["environment"]["device"] = device
+    found["report"]["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
+    found["report"]["result"]["service"] = {"workers": 4, "mean_ms": mean_ms, "p95_ms": mean_ms * 1.2, "cv2": 0.05}
+    Entry.objects.filter(pk=entry.pk).update(record_json=found)
+    return Entry.objects.get(pk=entry.pk)
+
+
+def another(team, by, workload, **changes):
+    """A second workload, like the first but for some fields."""
+    changed = workload.assumed.workload.model_copy(update=changes)
+    return estimates.create(team=team, by=by, assumed=workload.assumed.model_copy(update={"workload": changed}))
+
+
+def page_of(client, user) -> str:
+    client.force_login(user)
+    answer = client.get("/")
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def test_what_serves_untouched_is_paid_and_the_best_variant_could_save(record, priced, workload, team, bob):
+    record(priced.baseline)
+
+    found = portfolio(team, bob, today=TODAY)
+
+    alone = savings.savings(priced, workload.assumed)
+    assert found.paid["bill"].value == pytest.approx(899.73, rel=1e-3)
+    assert found.could.value == alone.bill.saved.value == pytest.approx(465.4, rel=1e-3)
+    assert found.saved["bill"].value == 0
+    assert found.best is not None and found.best.best_name == priced.name
+
+
+def test_once_it_serves_the_saving_is_realised_and_no_longer_possible(record, priced, slower, team, bob):
+    record(priced)
+
+    found = portfolio(team, bob, today=TODAY)
+
+    assert found.paid["bill"].value == pytest.approx(434.35, rel=1e-3)
+    assert found.saved["bill"].value == pytest.approx(465.4, rel=1e-3)
+    assert found.share.value == pytest.approx(0.517, abs=1e-3) and found.share.grade == Grade.MODELLED
+    assert found.could.value == 0 and found.running[0].says == "best variant is live"
+
+
+def test_a_better_variant_than_the_one_that_serves_is_compared_with_that_one(record, priced, slower, team, bob):
+    record(slower)
+
+    found = portfolio(team, bob, today=TODAY)
+
+    paid, best = found.paid["bill"].value, 434.35
+    assert found.could.value == pytest.approx(paid - best, rel=1e-3) and found.could.value > 0
+    kept_as = DeploymentFigures.objects.get()
+    could = kept.unpacked(kept_as.amounts)["bill.could"]
+    assert any("serving now" in each.title for each in could.inputs)
+    assert not any("baseline" in each.title for each in could.inputs)
+
+
+def test_actual_traffic_decides_what_is_saved(record, priced, team, bob):
+    made = record(priced)
+    portfolio(team, bob, today=TODAY)
+
+    deploying.enter_traffic(deployment=made, by=bob, actual_monthly=5e7)
+
+    found = portfolio(team, bob, today=TODAY)
+    assert found.saved["bill"].value == 0  # the floor of instances carries both
+    assert "Bob" in str(kept.unpacked(DeploymentFigures.objects.get().amounts)["bill.paid"].inputs)
+
+
+def test_the_floor_is_said_and_shown_as_zero_dollars(client, record, priced, workload, team, bob, vera):
+    record(priced.baseline, actual_monthly=5e7)
+
+    text = page_of(client, vera)
+
+    assert "2 instances are the floor: waiting time only" in text and "$0" in text
+
+
+def test_saved_so_far_is_the_saving_times_the_days_it_served(record, priced, team, bob):
+    record(priced, since=ago(60), until=ago(30))
+
+    found = portfolio(team, bob, today=TODAY)
+
+    monthly = savings.savings(priced, found.usual.assumed).bill.saved.value
+    assert found.saved_so_far.value == pytest.approx(monthly * 30 / DAYS)
+    assert not found.running and found.paid["bill"].reason == "Nobody has recorded a deployment."
+
+
+def test_sums_are_those_of_the_single_deployments_and_shares_are_weighted_by_bills(
+    record, priced, workload, team, bob, vera
+):
+    small = another(team, vera, workload, name="Small", predictions_per_month=2e8)
+    record(priced)
+    record(priced, workload=small)
+
+    found = portfolio(team, bob, today=TODAY)
+
+    each = [savings.savings(priced, one.assumed).bill for one in (workload, small)]
+    for whole, part in (
+        (found.paid["bill"], "after"),
+        (found.before["bill"], "before"),
+        (found.saved["bill"], "saved"),
+    ):
+        for end in ("value", "low", "high"):
+            assert getattr(whole, end) == pytest.approx(sum(getattr(getattr(one, part), end) for one in each))
+    mean = sum(one.before.value * one.share.value for one in each) / sum(one.before.value for one in each)
+    assert (
+        found.share.value
+        == pytest.approx(mean)
+        == pytest.approx(found.saved["bill"].value / found.before["bill"].value)
+    )
+
+
+def test_what_is_not_known_is_left_out_and_said(client, record, priced, workload, team, bob, vera):
+    record(priced)
+    elsewhere = another(team, vera, workload, name="Another machine", instance="c7i.xlarge")
+    record(priced, workload=elsewhere)
+
+    found = portfolio(team, bob, today=TODAY)
+
+    assert found.paid["bill"].value == pytest.approx(434.35, rel=1e-3)
+    assert "1 of 2 are left out" in found.paid["bill"].reason
+    assert "not known" in page_of(client, vera)
+
+
+def test_figures_are_made_once_and_anew_when_a_variant_comes_or_goes(record, priced, slower, team, adam, bob):
+    record(slower)
+    portfolio(team, bob, today=TODAY)
+    DeploymentFigures.objects.update(says="kept")
+    assert portfolio(team, bob, today=TODAY).running[0].says == "kept"
+
+    zoo.retire(entry=priced, by=adam, standing=Standing.WITHDRAWN, reason="no")
+
+    assert portfolio(team, bob, today=TODAY).running[0].says == "best variant is live"
+
+
+def test_other_tables_renew_what_runs_and_leave_what_has_ended(record, priced, team, bob):
+    record(priced.baseline, since=ago(60))
+    record(priced, since=ago(30))
+    portfolio(team, bob, today=TODAY)
+    DeploymentFigures.objects.update(made_from="other", says="kept")
+
+    portfolio(team, bob, today=TODAY)
+
+    assert sorted(DeploymentFigures.objects.values_list("says", flat=True)) == ["best variant is live", "kept"]
+
+
+def test_what_is_kept_is_what_the_engine_says_now(record, priced, slower):
+    made = record(slower)
+
+    assert kept.unpacked(kept.keep(made).amounts) == count(made).amounts
+
+
+def test_what_compression_cost_is_known_with_rates_and_says_why_without(team, bob, priced, workload, vera):
+    Job.objects.update(started_at=timezone.now() - timedelta(hours=2), finished_at=timezone.now())
+    without = portfolio(team, bob, today=TODAY).spending
+    assert not without.cost.is_known and "Type in $/h" in without.cost.reason and "meter" in without.energy.reason
+
+    rates = JobRates(usd_per_hour=1.006, watts=300, author="Vera")
+    estimates.change(workload=workload, by=vera, assumed=workload.assumed.model_copy(update={"job": rates}))
+
+    found = portfolio(team, bob, today=TODAY).spending
+    assert found.cost.value == pytest.approx(2.01, abs=0.005)  # ESTIMATES section 3: two hours at 300 W and $1.006
+    assert found.energy.value == pytest.approx(0.69, abs=0.005)
+    assert found.carbon.value == pytest.approx(0.265, abs=0.0005)
+
+
+def test_the_trend_steps_where_deployments_begin(record, priced, team, bob):
+    record(priced.baseline, since=ago(90))
+    record(priced, since=ago(30))
+
+    drawn = portfolio(team, bob, today=TODAY).trend
+
+    paid = next(each for each in drawn.option["series"] if each["name"] == "Paid")["data"]
+    assert [day for day, _ in paid] == [ago(90).isoformat(), ago(30).isoformat(), TODAY.isoformat()]
+    assert [value for _, value in paid] == pytest.approx([899.73, 434.35, 434.35], rel=1e-3)
+    whole = sum(month.paid for month in drawn.months)
+    assert whole == pytest.approx(sum(value for value in _by_day(paid)), rel=1e-6)
+    marks = drawn.option["series"][-1]["data"]
+    assert [mark["value"][0] for mark in marks] == [ago(30).isoformat()] and marks[0]["name"] == "digits-cnn"
+
+
+def _by_day(paid):
+    """The bill of every single day: the month's, divided by the days of that month."""
+    for at in range(91):
+        day = ago(90 - at)
+        monthly = [value for since, value in paid if since <= day.isoformat()][-1]
+        yield monthly / calendar.monthrange(day.year, day.month)[1]
+
+
+def test_without_a_deployment_the_page_says_what_to_do_and_what_was_measured(client, vera, entry):
+    text = page_of(client, vera)
+
+    assert "nobody has recorded a deployment" in text and "Describe one" in text and "74 %" in text
+    assert "Spend now" not in text
+
+
+def test_the_page_holds_the_sums_with_class_and_reason(client, record, priced, workload, vera):
+    made = record(priced)
+
+    text = page_of(client, vera)
+
+    for said in ("$434", "51.7 %", "36.1 kWh", "15.2 kg", "$465"):
+        assert said in text, said
+    assert f'hx-get="/deployments/{made.pk}/why/bill.paid/"' in text and 'id="why-spend"' in text
+
+
+def test_why_a_figure_is_so_is_told_when_asked(client, vera, charlie, record, priced):
+    made = record(priced)
+    address = f"/deployments/{made.pk}/why/bill.paid/"
+    client.force_login(vera)
+
+    told = client.get(address).content.decode()
+
+    assert "mean_h(N_h)" in told and "20 Jul 2026" in told and "chosen by Vera" in told
+    assert client.get(f"/deployments/{made.pk}/why/bill.nonsense/").status_code == 404
+    client.force_login(charlie)
+    assert client.get(address).status_code == 404
+
+
+def test_a_stranger_counts_none_of_it(client, charlie, record, priced, other_team):
+    record(priced)
+
+    text = page_of(client, charlie)
+
+    assert "$434" not in text and priced.name not in text
+    assert portfolio(other_team, charlie, today=TODAY).lines == ()
+
+
+def test_a_baseline_that_only_a_job_measured_has_a_price(record, finished, team, bob, version, workload):
+    job = finished()
+    found = job.report
+    found["environment"]["device"] = "c6i-xlarge-1t"
+    found["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
+    Job.objects.filter(pk=job.pk).update(report=found)
+
+    made = count(record(version))
+
+    assert made.amounts["bill.paid"].value == pytest.approx(899.73, rel=1e-3)
+    assert made.amounts["bill.could"].reason == "No variant of it is listed in the zoo."
+
+
+def test_what_nobody_measured_is_not_known_and_says_what_helps(record, version):
+    made = count(record(version))
+
+    assert "One job on it measures the baseline too" in made.amounts["bill.paid"].reason
+
+
+@pytest.mark.parametrize("query", ["order=x", "page=-1", "page=999", "page=%00", "order=spend&page=1"])
+def test_odd_queries_do_not_break_home(client, vera, record, priced, query):
+    record(priced)
+    client.force_login(vera)
+
+    assert client.get(f"/?{query}").status_code == 200
