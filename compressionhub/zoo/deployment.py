@@ -120,7 +120,8 @@ class Deployment(models.Model):
 class DeploymentFigures(models.Model):
     """What the engine said of a deployment, kept because a portfolio adds up a thousand of them.
 
-    A row that is missing, or made by another release while its deployment runs, is made when somebody next looks. ``numbers`` repeats value, low, high and class of each figure for sums; ``amounts`` holds them whole.
+    A row that is missing, or made by another release while its deployment runs, is made when somebody next looks.
+    ``numbers`` repeats value, low, high and class of each figure for sums; ``amounts`` holds them whole.
     """
 
     deployment = models.OneToOneField(Deployment, primary_key=True, on_delete=models.CASCADE, related_name="figures")
