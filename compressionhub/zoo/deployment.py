@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from django.db import models
@@ -111,10 +110,6 @@ class Deployment(models.Model):
         if self.workload is None:
             return False
         return bool(self.workload.assumed.differing(Assumptions.model_validate(self.assumed_json)))
-
-    def days_within(self, first: date, end: date) -> int:
-        """How many days of [first, end) it served."""
-        return max(0, ((min(self.until or end, end)) - max(self.since, first)).days)
 
 
 class DeploymentFigures(models.Model):
