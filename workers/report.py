@@ -270,6 +270,7 @@ class Report(Frozen):
     verdict: Verdict
     steps: tuple[StepReport, ...]
     environment: Environment
+    headline: str = ""
     notes: tuple[str, ...] = ()
     emulation: Emulation | None = None
     changes: Changes | None = None
