@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 
 from compressionhub.env import ROOT
+from compressionhub.site.tether import tied
 
-TETHER = Path(__file__).with_name("tether.py")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 HEALTHY_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -105,9 +105,8 @@ class Supervisor:
             action()
 
     def _start(self, program: Program) -> None:
-        command = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *program.command]
         program.process = subprocess.Popen(
-            command,
+            tied(program.command),
             env=dict(program.env),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

@@ -13,6 +13,8 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from compressionhub.site.tether import tied
+
 START_SECONDS = 10.0
 STOP_SECONDS = 5.0
 
@@ -56,7 +58,7 @@ class Valkey:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it answers. On Linux it ends with the thread that called this.
 
         Returns:
             Its address, password included; also in the file ``url``.
@@ -66,7 +68,7 @@ class Valkey:
         """
         port, password = self.configure()
         self.process = subprocess.Popen(
-            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            tied(self.command()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         self.wait(port, password)
         return self.url_file.read_text()
