@@ -12,10 +12,13 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 
 from compressionhub.estimates import actions, said
-from compressionhub.estimates.assumptions import JobRates
+from compressionhub.estimates.assumptions import Assumptions, JobRates
 from compressionhub.estimates.forms import WorkloadForm, starting
+from compressionhub.estimates.models import Workload as Kept
+from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo.compare.evidence import forget
 from compressionhub.zoo.models import Entry
+from compressionhub.zoo.savings import candidates
 from tests.compressionhub.conftest import (
     adam,
     alice,
@@ -30,12 +33,15 @@ from tests.compressionhub.conftest import (
     version,
 )
 from tests.compressionhub.zoo.conftest import entry, finished
-from workers.estimate import Amount
+from workers import device
+from workers.estimate import Amount, Grade
+from workers.estimates.gpu_to_cpu import GpuToCpu
+from workers.serving.candidates import Candidate
 from workers.serving.figures import figures
 from workers.serving.presets import OFFICE_DAY
 from workers.serving.service import ServiceTime
 from workers.serving.shown import in_currency
-from workers.serving.workload import Currency, Override, Workload
+from workers.serving.workload import Currency, OnPremises, Override, Triple, Workload
 
 __all__ = [
     "adam", "alice", "bob", "contract", "dataset", "dataset_facts", "entry", "finished", "hub_folders",
@@ -111,6 +117,10 @@ def euros(engine: Engine) -> None:
     engine.change(currency=Currency(code="EUR", per_usd=0.9, as_of=date(2026, 11, 2), author=ADMIN).model_dump())
 
 
+def exactly(value: float) -> Triple:
+    return Triple(low=value, value=value, high=value)
+
+
 STORED, SENT, FUNCTION = "storage-more-after", "transfer-more-after", "cost-serverless-after"
 STEPS = (
     Step("volume", "200000000", changed("predictions_per_month", 2e8), "bill", "bill"),
@@ -143,7 +153,46 @@ STEPS = (
 )  # fmt: skip
 # A currency is three fields that only hold together; dates and sources of other rates are the same field again.
 CURRENCY = {"currency_code": "EUR", "currency_per_usd": "0.9", "currency_as_of": "2026-11-02"}
-BY_OTHER_MEANS = {"name", "same_machine", *CURRENCY}
+GPU = {"gpu_instance", "gpu_mean_ms", "gpu_p95_ms"}
+# Two names and the memory of an own machine, which says whether a network fits and enters no figure.
+WITHOUT_FIGURES = {"name", "own_title", "own_memory_gb"}
+BY_OTHER_MEANS = {*WITHOUT_FIGURES, "same_machine", "own_device", "dev_key", *GPU, *CURRENCY}
+
+OWN = OnPremises(
+    title="Server in the shop", workers=8, memory_gb=64, idle_w=exactly(80), active_w=exactly(200), hardware_usd=6000,
+    life_years=5, used_share=0.5, operations_usd_per_month=400, embodied_kg=exactly(900), grid_zone="DEU",
+    device=BEFORE.device,
+)  # fmt: skip
+
+
+def owned(name: str, value: Any) -> Callable[[Engine], None]:
+    def apply(engine: Engine) -> None:
+        assert engine.workload.on_premises is not None
+        engine.change(on_premises=engine.workload.on_premises.model_copy(update={name: value}).model_dump())
+
+    return apply
+
+
+OWN_STEPS = (
+    Step("own_workers", "6", owned("workers", 6), "bill", "bill"),
+    Step("own_hardware_usd", "9000", owned("hardware_usd", 9000), "bill", "bill"),
+    Step("own_life_years", "4", owned("life_years", 4), "bill", "bill"),
+    Step("own_used_percent", "80", owned("used_share", 0.8), "bill", "bill"),
+    Step("own_operations_usd", "150", owned("operations_usd_per_month", 150), "bill", "bill"),
+    Step("usd_per_kwh", "0.31", overridden("usd_per_kwh", 0.31), "bill", "bill"),
+    Step("own_idle_w", "95", owned("idle_w", exactly(95)), "energy", "energy"),
+    Step("own_active_w", "260", owned("active_w", exactly(260)), "energy", "energy"),
+    Step("own_embodied_kg", "1400", owned("embodied_kg", exactly(1400)), "carbon", "saving:carbon"),
+    Step("own_grid_zone", "FRA", owned("grid_zone", "FRA"), "carbon", "saving:carbon"),
+)
+BATTERY_STEPS: tuple[tuple[str, str, dict[str, float]], ...] = (
+    ("dev_battery_wh", "1.35", {"battery_wh": 1.35}),
+    ("dev_usable_percent", "85", {"usable": 0.85}),
+    ("dev_base_mw", "0.7", {"base_mw": 0.7}),
+    ("dev_before_mj", "0.9", {"before_mj": 0.9}),
+    ("dev_after_mj", "0.4", {"after_mj": 0.4}),
+    ("volume", str(3 * 86_400), {}),
+)
 
 
 @pytest.fixture
@@ -207,19 +256,18 @@ def open_all(page: Page) -> None:
     page.evaluate("document.querySelectorAll('#savings details').forEach((one) => { one.open = true; })")
 
 
-def test_every_assumption_changed_in_the_browser_gives_the_engines_figures(
-    hub: Page, adam: Any, team: Any, priced: Entry
-) -> None:
-    page = hub
-    assumed = starting(slug="retail-camera", author=ADMIN, monthly=1e9)
-    kept = actions.create(team=team, by=adam, assumed=assumed)
-    engine = Engine(assumed.workload)
+def opened(page: Page, team: Any, by: Any, assumed: Assumptions, priced: Entry) -> Kept:
+    """Keep a workload and open its page, with every field in reach."""
+    kept = actions.create(team=team, by=by, assumed=assumed)
     page.goto(f"{page.hub}/savings/{kept.pk}/?entry={priced.pk}")  # type: ignore[attr-defined]
     open_all(page)
-    assert shown(page, "bill")[0] == said.value(engine.amount("bill"))
+    return kept
 
-    for step in STEPS:
-        before = shown(page, step.key) if page.locator(f"#why-{step.key}").count() else ("", "")
+
+def walk(page: Page, engine: Engine, steps: tuple[Step, ...]) -> None:
+    """Change one assumption after the other, on both sides."""
+    for step in steps:
+        before = shown(page, step.key)
         step.apply(engine)
         change(page, step.name, step.typed)
         expected = engine.amount(step.what)
@@ -229,25 +277,96 @@ def test_every_assumption_changed_in_the_browser_gives_the_engines_figures(
         assert letter == str(expected.grade) and step.letter in ("", letter), step.name
         assert (value, letter) != before, f"{step.name} was to change what is shown"
 
+
+def test_every_assumption_changed_in_the_browser_gives_the_engines_figures(
+    hub: Page, adam: Any, team: Any, priced: Entry
+) -> None:
+    page, assumed = hub, starting(slug="retail-camera", author=ADMIN, monthly=1e9)
+    kept, engine = opened(page, team, adam, assumed, priced), Engine(assumed.workload)
+    assert shown(page, "bill")[0] == said.value(engine.amount("bill"))
+
+    walk(page, engine, STEPS)
+
     euros(engine)
     for name, typed in CURRENCY.items():
         page.locator(f'#savings [name="{name}"]').evaluate("(one, typed) => { one.value = typed; }", typed)
     change(page, "currency_as_of", CURRENCY["currency_as_of"])
     assert shown(page, "bill")[0] == said.value(engine.amount("bill")) and "EUR" in shown(page, "bill")[0]
     kept.refresh_from_db()
-    assert kept.assumed == assumed.model_copy(update={"tables": kept.assumed.tables}), (
-        "nothing is kept until it is saved"
+    assert kept.assumed.differing(assumed) in ((), ("tables",)), "nothing is kept until it is saved"
+
+
+def test_a_machine_of_ones_own_gives_the_engines_figures(hub: Page, adam: Any, team: Any, priced: Entry) -> None:
+    started = starting(slug="retail-camera", author=ADMIN, monthly=1e9)
+    engine = Engine(started.workload)
+    engine.change(billing="on-premises", on_premises=OWN.model_dump())
+    engine.override("usd_per_kwh", 0.2)
+    page = hub
+    opened(page, team, adam, started.model_copy(update={"workload": engine.workload}), priced)
+
+    walk(page, engine, OWN_STEPS)
+
+    change(page, "own_device", "rpi5")
+    expect(page.locator("#savings-results")).to_contain_text("not known")
+
+
+def test_a_battery_lasts_as_long_as_the_formula_says(hub: Page, adam: Any, team: Any, priced: Entry) -> None:
+    used = {
+        "device": "stm32u575",
+        "battery_wh": 0.675,
+        "usable": 0.8,
+        "base_mw": 0.5,
+        "before_mj": 0.664,
+        "after_mj": 0.332,
+    }
+    started = starting(slug="keyword-on-a-wearable", author=ADMIN)
+    rate = (started.workload.requests_per_day or 0) / 86_400
+    page = hub
+    opened(
+        page,
+        team,
+        adam,
+        started.model_copy(update={"device": OnDevice(device="stm32u575", **used, author=ADMIN)}),
+        priced,
     )
+
+    for name, typed, changes in BATTERY_STEPS:
+        used |= changes
+        rate = rate * 3 if name == "volume" else rate
+        change(page, name, typed)
+        for key in ("before", "after"):
+            hours = used["battery_wh"] * used["usable"] / ((used["base_mw"] + rate * used[f"{key}_mj"]) / 1000)
+            assert shown(page, key)[0] == said.figure(hours, "h"), (name, key)
+
+    change(page, "dev_key", "stm32h7a3")
+    expect(page.locator("#savings-results .lead-s")).to_contain_text(device.profiles()["stm32h7a3"].title)
+
+
+def test_a_gpu_that_serves_now_is_held_against_the_engines_answer(
+    hub: Page, adam: Any, team: Any, priced: Entry
+) -> None:
+    page, assumed = hub, starting(slug="retail-camera", author=ADMIN, monthly=1e9)
+    opened(page, team, adam, assumed, priced)
+    page.locator('#savings [name="gpu_instance"]').select_option("g4dn.xlarge")
+
+    for name, typed, mean_ms, p95_ms in (
+        ("gpu_mean_ms", "6", 6, 6),
+        ("gpu_p95_ms", "8", 6, 8),
+        ("gpu_mean_ms", "5", 5, 8),
+    ):
+        change(page, name, typed)
+        now = AFTER.model_copy(update={"mean_s": mean_ms / 1000, "p95_s": p95_ms / 1000, "cs2": 0, "workers": 1})
+        gpu = Candidate(instance="g4dn.xlarge", service=now.model_copy(update={"grade": Grade.ASSUMED}))
+        answer = GpuToCpu.replace(assumed.workload, gpu, candidates(priced, assumed))
+        assert answer.saving.is_known and shown(page, "gpu")[0] == said.value(answer.saving), (name, typed)
 
 
 def test_a_claim_about_the_machine_gives_figures_of_class_d(hub: Page, adam: Any, team: Any, priced: Entry) -> None:
-    page = hub
     found = priced.record_json
     found["report"]["environment"]["device"] = "host-1t"
     Entry.objects.filter(pk=priced.pk).update(record_json=found)
-    assumed = starting(slug="retail-camera", author=ADMIN, monthly=1e9)
-    kept = actions.create(team=team, by=adam, assumed=assumed)
-    page.goto(f"{page.hub}/savings/{kept.pk}/?entry={priced.pk}")  # type: ignore[attr-defined]
+    page, assumed = hub, starting(slug="retail-camera", author=ADMIN, monthly=1e9)
+    opened(page, team, adam, assumed, priced)
     expect(page.locator("#savings-results")).to_contain_text("What it saves is not known")
 
     change(page, "same_machine", "on")
@@ -257,5 +376,6 @@ def test_a_claim_about_the_machine_gives_figures_of_class_d(hub: Page, adam: Any
 
 def test_no_assumption_of_the_page_is_left_out() -> None:
     asked = {name for name in WorkloadForm().fields if not name.endswith(("_as_of", "_source"))}
+    walked = {step.name for step in (*STEPS, *OWN_STEPS)} | {name for name, _, _ in BATTERY_STEPS}
 
-    assert asked - {step.name for step in STEPS} == BY_OTHER_MEANS - {"currency_as_of"}
+    assert asked - walked == BY_OTHER_MEANS - {"currency_as_of"}
