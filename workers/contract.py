@@ -6,6 +6,8 @@ Guessed by inspection, confirmed by a person, part of the model version, shipped
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from workers.errors import Frozen
 
 
@@ -13,6 +15,7 @@ class Task(StrEnum):
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
     EMBEDDING = "embedding"
+    CAUSAL_LM = "causal-lm"
     OTHER = "other"
 
 
@@ -53,6 +56,20 @@ class OutputSpec(Frozen):
     per: Per = "sample"
 
 
+class TokenizerSpec(Frozen):
+    """How text becomes the network's token inputs, with the ``tokenizer.json`` that travels beside it.
+
+    Texts are cut to ``max_length`` tokens and filled up with ``pad_id``; the input ``mask`` holds 1 where a token
+    is real, ``types`` is all zeros. Networks without these inputs leave the names empty.
+    """
+
+    max_length: int = Field(256, ge=1, le=1 << 20)
+    pad_id: int = Field(0, ge=0)
+    ids: str = "input_ids"
+    mask: str = "attention_mask"
+    types: str = ""
+
+
 class Contract(Frozen):
     """Everything a stranger needs to feed the network and read its answer.
 
@@ -64,3 +81,4 @@ class Contract(Frozen):
     outputs: tuple[OutputSpec, ...]
     classes: tuple[str, ...] = ()
     headline: str = ""
+    tokenizer: TokenizerSpec | None = None

@@ -56,9 +56,13 @@ class KindOfWork(Frozen):
 
 
 class ModelFacts(Frozen):
-    """What a network is. ``size_bytes`` counts the file with its external data; MACs are for batch 1."""
+    """What a network is. ``size_bytes`` counts the file with its external data; MACs are for batch 1.
+
+    ``converted_from`` names the form it was uploaded in, where that was not ONNX.
+    """
 
     format: str = "onnx"
+    converted_from: str = ""
     size_bytes: int
     zip_bytes: int
     params: int

@@ -4,6 +4,7 @@ The child fills its folder and nothing else. Keys, hashes, the store and the cac
 """
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ from workers.events import (
     Finished,
     Judged,
     Log,
+    ModelInspected,
     Resources,
     StepFinished,
 )
@@ -39,7 +41,17 @@ from workers.report import Emulation, Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys
 from workers.technique import Need
-from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Kind, Limits, Order, Ticket
+from workers.ticket import (
+    CONTRACT_FILE,
+    CONVERTED_FILES,
+    MODEL_FILE,
+    SAMPLE_FILE,
+    Blob,
+    Kind,
+    Limits,
+    Order,
+    Ticket,
+)
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
 RESOURCES_SECONDS = 2.0
@@ -311,6 +323,8 @@ class Run:
         if isinstance(event, Emulated | Compared):
             self._found = event
             return
+        if isinstance(event, ModelInspected):
+            self._keep_converted()
         if isinstance(event, Judged):
             self.report = event.report
         if self.report is not None and self.report.emulation is not None:
@@ -325,6 +339,18 @@ class Run:
         ):
             self.foreman.cache.put(self.keys[event.step], self.work / "steps" / str(event.step))
         self.emit(event)
+
+    def _keep_converted(self) -> None:
+        """Store the ONNX form of a network that came in another one; it is there before anybody hears of it."""
+        for name in CONVERTED_FILES:
+            path = self.work / "out" / name
+            if os.path.lexists(path):
+                _see_it_is_the_childs_own(path, self.work)
+                self._say_kept(self.foreman.store.keep(path, name=name))
+                return
+
+    def _say_kept(self, blob: Blob) -> None:
+        self.emit(ArtifactStored(name=blob.name, key=blob.key, sha256=blob.sha256, size_bytes=blob.size_bytes))
 
     def _ended(self, outcome: Outcome) -> Finished | None:
         if outcome.kind == "done":
@@ -368,7 +394,7 @@ class Run:
         files[bundle.BUNDLE_FILE] = bundle.pack(out / bundle.BUNDLE_FILE, files)
         blobs += [self.foreman.store.keep(files[name], name=name) for name in ("manifest.json", bundle.BUNDLE_FILE)]
         for blob in blobs:
-            self.emit(ArtifactStored(name=blob.name, key=blob.key, sha256=blob.sha256, size_bytes=blob.size_bytes))
+            self._say_kept(blob)
 
     def _contract(self) -> dict[str, object]:
         """The contract of the ticket, or the one the child guessed and wrote down."""

@@ -8,10 +8,11 @@ afresh, reloads the files, must find the same numbers, and only then opens the t
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workers import calibration, datasets, evaluation, formats
+from workers import calibration, datasets, evaluation, formats, intake
 from workers.contract import Contract
 from workers.device import profile
 from workers.elsewhere import answer, emulate
@@ -28,7 +29,7 @@ from workers.facts import Role
 from workers.judge import evaluate, judge
 from workers.model import LoadedModel
 from workers.report import Checkpoint, Interval
-from workers.shop import Shop, StepNotes, rows, step_folder
+from workers.shop import Shop, StepNotes, given, rows, step_folder
 from workers.ticket import MODEL_FILE, OUTPUTS_FILE, Order
 from workers.workbench import Data, Workbench
 
@@ -63,10 +64,24 @@ def inspect(shop: Shop) -> None:
         shop.log("Reading the dataset.")
         shop.emit(DatasetInspected(facts=datasets.inspect(Path(order.data), options=order.options)))
     if order.model is not None:
+        shop, form = _converted(shop, Path(order.model))
         shop.log("Reading the network.")
-        proto, facts = formats.inspect(Path(order.model))
+        proto, facts = formats.inspect(Path(given(shop.order.model, "model")))
+        facts = facts.model_copy(update={"converted_from": form})
         evaluation.open_session(shop.model, threads=order.threads)  # refuses what the runtime cannot run
         shop.emit(ModelInspected(facts=facts, contract=formats.guess_contract(proto, facts, None)))
+
+
+def _converted(shop: Shop, path: Path) -> tuple[Shop, str]:
+    """The shop with the network in ONNX, and the form it came in; the parent keeps what lies in ``out``."""
+    form = intake.form_of(path)
+    if form is None:
+        return shop, ""
+    shop.log(f"Converting a {form.value} to ONNX.")
+    made = intake.convert(
+        path, form, out=Path("out"), scratch=Path("scratch") / "intake", threads=shop.order.threads, log=shop.log
+    )
+    return replace(shop, order=shop.order.model_copy(update={"model": str(made)})), form.value
 
 
 def try_samples(shop: Shop) -> None:

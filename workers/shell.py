@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workers import bundle
+from workers import bundle, intake
 from workers.alone import Alone
 from workers.contract import Contract
 from workers.device import host, profile
@@ -27,13 +27,14 @@ from workers.events import (
 )
 from workers.facts import ModelFacts
 from workers.foreman import Foreman, sha256
+from workers.intake.companions import pack
 from workers.recipe import Recipe
 from workers.sandbox import Nursery
 from workers.store import StepCache
-from workers.ticket import Blob, DataOptions, Kind, Ticket
+from workers.ticket import CONVERTED_FILES, Blob, DataOptions, Kind, Ticket
 
 CACHE_BYTES = 10 << 30
-TABLES = (".npz", ".csv", ".parquet")
+TABLES = (".npz", ".csv", ".parquet", ".jsonl", ".txt")
 
 
 class Folder:
@@ -59,11 +60,14 @@ class Shell:
         self.options = options
         self.out: Path = options.out.resolve()
         self.out.mkdir(parents=True, exist_ok=True)
-        self.cache = StepCache(cache.resolve(), limit_bytes=CACHE_BYTES)
+        self.folder = cache.resolve()
+        self.cache = StepCache(self.folder, limit_bytes=CACHE_BYTES)
         self.heard: list[Event] = []
 
     def run(self, recipe: Recipe) -> int:
         """Apply a recipe; leaves the artifact, the report, the manifest and the sample script in the folder."""
+        if (unfit := self._convert()) is not None:
+            return self._complain(unfit)
         finished = self._carry_out(self._ticket(Kind.COMPRESS, recipe))
         if finished.outcome != "succeeded":
             return self._complain(finished)
@@ -75,6 +79,8 @@ class Shell:
 
     def evaluate(self) -> int:
         """Measure one model and print the figures as JSON."""
+        if (unfit := self._convert()) is not None:
+            return self._complain(unfit)
         finished = self._carry_out(self._ticket(Kind.EVALUATE, None))
         for event in self.heard:
             if isinstance(event, Evaluated):
@@ -89,6 +95,7 @@ class Shell:
 
     def inspect(self, path: Path) -> int:
         """Print the facts of a model, with the guessed contract, or of a dataset."""
+        path = self._packed(path)
         setattr(self.options, "data" if is_dataset(path) else "model", path)
         finished = self._carry_out(self._ticket(Kind.INSPECT, None))
         for event in self.heard:
@@ -102,7 +109,7 @@ class Shell:
         Raises:
             EngineError: the problem that the child reported.
         """
-        self.options.model = path
+        self.options.model = self._packed(path)
         finished = self._carry_out(self._ticket(Kind.INSPECT, None))
         for event in self.heard:
             if isinstance(event, ModelInspected):
@@ -110,6 +117,36 @@ class Shell:
         problem = finished.problem or Problem(fault="ours", code="inspect.silent", message="Nothing was reported.")
         fault = YoursToFix if problem.fault == "yours" else OursToFix
         raise fault(problem.message, hint=problem.hint, code=problem.code)
+
+    def _convert(self) -> Finished | None:
+        """Bring a network of another form into ONNX, once for each file; how it ended where it did not work."""
+        path = self._packed(self.options.model)
+        if intake.form_of(path) is None:
+            self.options.model = path
+            return None
+        kept = self.folder / "converted" / sha256(path)[:32]
+        if not kept.exists():
+            unfinished = kept.with_name(f"{kept.name}.part")
+            unfinished.mkdir(parents=True, exist_ok=True)
+            data, self.options.data = self.options.data, None
+            self.options.model = path
+            finished = self._carry_out(self._ticket(Kind.INSPECT, None), into=unfinished)
+            self.options.data = data
+            if finished.outcome != "succeeded":
+                return finished
+            unfinished.rename(kept)
+        self.options.model = next(kept / name for name in CONVERTED_FILES if (kept / name).exists())
+        return None
+
+    def _packed(self, path: Path) -> Path:
+        """A folder as the zip in which it would be uploaded; links are followed, as people keep caches of them."""
+        if not path.is_dir():
+            return path
+        packed = self.folder / "packed" / f"{path.resolve().name}.zip"
+        packed.parent.mkdir(parents=True, exist_ok=True)
+        files = {str(item.relative_to(path)): item for item in sorted(path.rglob("*")) if item.is_file()}
+        visible = {name: item for name, item in files.items() if not any(part[0] == "." for part in Path(name).parts)}
+        return pack(packed, visible)
 
     def _print(self, event: ModelInspected | DatasetInspected) -> None:
         said = event.model_dump(mode="json", exclude={"type"})
@@ -119,6 +156,7 @@ class Shell:
         facts = said["facts"]
         for name in (
             "format",
+            "converted_from",
             "size_bytes",
             "params",
             "macs",
@@ -150,11 +188,11 @@ class Shell:
             seed=options.seed,
         )
 
-    def _carry_out(self, ticket: Ticket) -> Finished:
+    def _carry_out(self, ticket: Ticket, into: Path | None = None) -> Finished:
         cores = host().cores
         with tempfile.TemporaryDirectory(prefix="workers-") as scratch, Nursery(spare=False) as nursery:
             foreman = Foreman(
-                store=Folder(self.out),
+                store=Folder(into or self.out),
                 cache=self.cache,
                 nursery=nursery,
                 alone=Alone(Path(tempfile.gettempdir()) / "workers-alone"),
@@ -195,7 +233,11 @@ def is_dataset(path: Path) -> bool:
     import zipfile
 
     if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-        return not any(name.lower().endswith(".onnx") for name in zipfile.ZipFile(path).namelist()[:10_000])
+        with zipfile.ZipFile(path) as opened:
+            members = opened.infolist()[:10_000]
+        if intake.form_of_members(members) is not None:
+            return False
+        return not any(member.filename.lower().endswith(".onnx") for member in members)
     return path.suffix.lower() in TABLES
 
 

@@ -22,6 +22,8 @@ OUTPUTS_FILE = "outputs.npy"
 SAMPLE_FILE = "sample.npz"
 ROWS_FILE = "rows.npz"
 CONTRACT_FILE = "contract.json"
+# What an inspection leaves in out/ where it had to convert the network.
+CONVERTED_FILES = ("model.zip", "model.onnx")
 
 
 class Kind(StrEnum):

@@ -16,6 +16,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_RESIZE = {224: 256}
 IMAGENET_SIDES = range(160, 513)
 COLOURS = (1, 3)
+CONTRACT_KEY = "contract"  # of the file's metadata
 SMALLEST_SIDE = 4
 PASSES_VALUES_ON = frozenset(
     {"Identity", "Cast", "Reshape", "Squeeze", "Flatten", "QuantizeLinear", "DequantizeLinear", "Unsqueeze"}
@@ -32,6 +33,9 @@ def guess_contract(proto: onnx.ModelProto, facts: ModelFacts, data: DatasetFacts
         facts: what inspection found.
         data: the dataset it will be fed with, if one is known: decides the task and the value range.
     """
+    told = _told(proto, facts)
+    if told is not None:
+        return told
     per: Per = "sample" if data is None else data.target.per
     meanings = [_meaning(proto, output) for output in facts.outputs]
     if per != "sample" and meanings:
@@ -46,6 +50,19 @@ def guess_contract(proto: onnx.ModelProto, facts: ModelFacts, data: DatasetFacts
         ),
         classes=_classes(proto, facts, data, per) if task is Task.CLASSIFICATION else (),
     )
+
+
+def _told(proto: onnx.ModelProto, facts: ModelFacts) -> Contract | None:
+    """The contract that the conversion from another form wrote into the file, where it fits the graph."""
+    said = next((item.value for item in proto.metadata_props if item.key == CONTRACT_KEY), "")
+    if not said:
+        return None
+    try:
+        told = Contract.model_validate_json(said)
+    except ValueError:
+        return None
+    fits = {item.name for item in told.inputs} == {item.name for item in facts.inputs}
+    return told if fits and [item.name for item in told.outputs] == [item.name for item in facts.outputs] else None
 
 
 def _input(proto: onnx.ModelProto, tensor: TensorFacts, data: DatasetFacts | None) -> InputSpec:
