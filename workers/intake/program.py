@@ -159,9 +159,11 @@ def _export(program: torch.export.ExportedProgram, out: Path, scratch: Path, thr
     from workers import formats
     from workers.intake import export
 
+    values = _placeholders(program)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        made = torch.onnx.export(program, dynamo=True, verbose=False)
+        example = tuple(_random(value, 2, LENGTHS[0]) for value in values)
+        made = torch.onnx.export(program, example, dynamo=True, verbose=False)
     if made is None:
         raise NotConverted("Expected a program that becomes ONNX, found none.", hint=EXPORT, code="model.pt2-no-onnx")
     traced = scratch / "traced" / "model.onnx"
@@ -172,7 +174,6 @@ def _export(program: torch.export.ExportedProgram, out: Path, scratch: Path, thr
     export.share_turned(proto)
     formats.save(proto, out / "model.onnx")
     names = [item.name for item in proto.graph.input]
-    values = _placeholders(program)
 
     def rows(batch: int, length: int) -> dict[str, torch.Tensor]:
         return {name: _random(value, batch, length) for name, value in zip(names, values, strict=True)}
