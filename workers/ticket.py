@@ -50,9 +50,12 @@ class DataOptions(Frozen):
 
 
 class Limits(Frozen):
+    """``alone_seconds`` bounds how long one child may keep the other jobs of its host waiting while it times."""
+
     memory_bytes: int = 8 * GIB
     disk_bytes: int = 20 * GIB
     wall_seconds: int = 4 * 3600
+    alone_seconds: int = 30 * 60
 
 
 class Ticket(Frozen):

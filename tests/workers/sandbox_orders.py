@@ -305,6 +305,11 @@ def time_alone(emit: Callable[[Event], None], alone: Callable[[], AbstractContex
     emit(Log(text="together again"))
 
 
+def time_for_ever(_: object, alone: Callable[[], AbstractContextManager[None]], __: object) -> None:
+    with alone():
+        time.sleep(600)
+
+
 def talk_and_work(emit: Callable[[Event], None], *_: object) -> None:
     for number in range(5):
         emit(Log(text=str(number)))
@@ -335,6 +340,7 @@ TALKATIVE: dict[str, Callable[..., None]] = {
         claim_to_be_the_worker,
         count_to_the_stop,
         time_alone,
+        time_for_ever,
         talk_and_work,
         talk_for_long,
     )

@@ -296,6 +296,17 @@ def test_an_unexpected_error_is_ours_and_names_no_folder(run):
     assert "ZeroDivisionError" in problem.message and "secret" not in problem.message
 
 
+def test_whoever_times_for_ever_lets_the_others_go_on(begin):
+    child = begin("time_for_ever", limits=LIMITS.model_copy(update={"alone_seconds": 1}))
+
+    for message in child.messages(tick=0.1):
+        if isinstance(message, AloneWanted):
+            child.go()
+    ended = child.outcome()
+
+    assert (ended.kind, ended.problem.code) == ("wall-clock", "limits.alone")
+
+
 def test_timing_alone_waits_for_permission(begin):
     child, said = begin("time_alone"), []
 

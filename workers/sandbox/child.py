@@ -89,6 +89,7 @@ class Child:
         self._limits = Limits()
         self._folder: Path | None = None
         self._stop_asked = False
+        self._alone_since: float | None = None
         self._cut_short: Outcome | None = None
         self._reported: Problem | None = None
 
@@ -132,6 +133,7 @@ class Child:
     def go(self) -> None:
         """Tell the child that it runs alone now."""
         self._clock.resume("waiting")
+        self._alone_since = time.monotonic()
         self._write(GO)
 
     def _write(self, line: bytes) -> None:
@@ -186,6 +188,8 @@ class Child:
                     continue
                 if isinstance(message, AloneWanted):
                     self._clock.pause("waiting")
+                elif isinstance(message, AloneOver):
+                    self._alone_since = None
                 yield message
         except Flood as error:
             self._cut("flood", ends.said_too_much(str(error)))
@@ -212,6 +216,8 @@ class Child:
             self._cut("failed", ends.filled_the_disk(limits))
         elif self._clock.seconds() > limits.wall_seconds:
             self._cut("wall-clock", ends.took_too_long(limits))
+        elif self._alone_since is not None and time.monotonic() - self._alone_since > limits.alone_seconds:
+            self._cut("wall-clock", ends.timed_too_long(limits))
         return Tick(share, usage.memory_bytes, self._meter.peak_memory_bytes, usage.processes)
 
     def _cut(self, kind: ends.OutcomeKind, problem: Problem) -> None:

@@ -111,6 +111,15 @@ def needed_more_than_the_host_had(peak_bytes: int) -> Problem:
     return Problem(fault="yours", code="limits.memory", message=message, hint=MEMORY_HINT)
 
 
+def timed_too_long(limits: Limits) -> Problem:
+    return Problem(
+        fault="yours",
+        code="limits.alone",
+        message=f"Timing the networks took over {limits.alone_seconds / 60:g} minutes, and other jobs waited for it.",
+        hint="Use a smaller network, or time it on a worker that serves this job alone.",
+    )
+
+
 def took_too_long(limits: Limits) -> Problem:
     return Problem(
         fault="yours",
