@@ -74,7 +74,7 @@ def preflight(
         disk_bytes=disk,
         size_bytes=steps[-1].forecast.size_bytes,
         steps=tuple(steps),
-        refused=_refusal(memory, disk, memory_bytes, disk_bytes),
+        refused=_refusal(memory, disk, memory_bytes, disk_bytes, recipe, [one.forecast for one in steps]),
     )
 
 
@@ -91,11 +91,25 @@ def _disk(model: ModelFacts, data: DatasetFacts | None, steps: list[StepOutlook]
     return _add([Span(value=inputs, low=inputs, high=inputs), *(_times(size, 2) for size in sizes)])
 
 
-def _refusal(memory: Span, disk: Span, memory_bytes: int, disk_bytes: int) -> str:
+def _refusal(
+    memory: Span, disk: Span, memory_bytes: int, disk_bytes: int, recipe: Recipe, steps: list[Forecast]
+) -> str:
+    """What is too little, and what would be enough; empty where the job may run."""
     if memory.low > memory_bytes:
-        return f"Needs at least {memory.low / 2**30:.1f} GiB of memory; the worker has {memory_bytes / 2**30:.1f} GiB."
+        heaviest = max(range(len(steps)), key=lambda place: steps[place].memory_bytes.low)
+        alone = steps[heaviest].memory_bytes.low >= memory.low
+        why = f" for step {heaviest + 1}, {recipe.steps[heaviest].about.title}" if alone else ""
+        return (
+            f"Needs at least {memory.low / 2**30:.1f} GiB of memory{why}; "
+            f"the worker has {memory_bytes / 2**30:.1f} GiB. "
+            f"{'Leave that step out, or run' if alone and len(steps) > 1 else 'Run'} it on a worker with "
+            f"{memory.value / 2**30:.1f} GiB."
+        )
     if disk.low > disk_bytes:
-        return f"Needs at least {disk.low / 2**30:.1f} GiB of disk; the worker may use {disk_bytes / 2**30:.1f} GiB."
+        return (
+            f"Needs at least {disk.low / 2**30:.1f} GiB of disk; the worker may use {disk_bytes / 2**30:.1f} GiB. "
+            f"Free some, or run it on a worker with {disk.value / 2**30:.1f} GiB."
+        )
     return ""
 
 

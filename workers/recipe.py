@@ -12,7 +12,7 @@ from workers import recipe_text
 from workers.errors import Frozen, YoursToFix
 from workers.facts import DatasetFacts, Role
 from workers.registry import members
-from workers.technique import Format, Need, Technique
+from workers.technique import About, Format, Need, Technique
 
 MOST_STEPS = 20
 
@@ -39,6 +39,16 @@ class BadParameters(YoursToFix):
 
 class FormatsDoNotChain(YoursToFix):
     code = "recipe.formats-do-not-chain"
+
+
+class StepsConflict(YoursToFix):
+    code = "recipe.steps-conflict"
+
+    def __init__(self, before: About, after: About) -> None:
+        super().__init__(
+            f"{after.title} works on a network in float32, but {before.title} leaves one in fewer bits.",
+            hint=f"Move {after.title} before {before.title}, or remove one of them.",
+        )
 
 
 class NeedsUnmet(YoursToFix):
@@ -111,6 +121,7 @@ class Recipe(Frozen):
 
         Raises:
             FormatsDoNotChain: where one step returns what the next cannot take.
+            StepsConflict: where a step works on floats and an earlier one has left integers.
             NeedsUnmet: where the data lacks what a step needs.
         """
         for before, after in zip(self.steps, self.steps[1:], strict=False):
@@ -123,6 +134,10 @@ class Recipe(Frozen):
                     f"but {before.about.title} returns {before.about.returns}.",
                     hint=f"Move {after.about.title} before {before.about.title}.",
                 )
+        for place, item in enumerate(self.steps):
+            lowering = next((one.about for one in self.steps[:place] if one.about.lowers_precision), None)
+            if lowering is not None and not item.about.takes_low_precision:
+                raise StepsConflict(lowering, item.about)
         for item in self.steps:
             missing = unmet_needs(item, data)
             if missing:

@@ -47,7 +47,13 @@ class Need(StrEnum):
 
 
 class About(Frozen):
-    """What a technique says of itself. ``version`` rises when its results change: it is part of the cache key."""
+    """What a technique says of itself.
+
+    Attributes:
+        lowers_precision: its result holds integers or half floats, which steps for float32 networks refuse.
+        takes_low_precision: it works on such a result too.
+        version: rises when its results change: it is part of the cache key.
+    """
 
     title: str
     family: Family
@@ -55,6 +61,8 @@ class About(Frozen):
     returns: Format = Format.ONNX
     needs: frozenset[Need] = frozenset()
     source: str
+    lowers_precision: bool = False
+    takes_low_precision: bool = False
     version: int = 1
 
 

@@ -72,3 +72,15 @@ def test_what_the_data_lacks_is_said_at_the_step_that_needs_it(facts):
     )
 
     assert [step.missing for step in found.steps] == ["", "a dataset"]
+
+
+def test_the_refusal_names_the_heaviest_step_and_what_would_be_enough(facts, data):
+    recipe = from_value([{"technique": "fine-tune"}, {"technique": "tidy"}])
+    big = facts.model_copy(update={"size_bytes": 200_000_000})
+
+    found = preflight(recipe, big, data, HOST, memory_bytes=GIB, disk_bytes=10 * GIB)
+    enough = found.steps[0].forecast.memory_bytes.value
+
+    assert "for step 1, Fine-tune" in found.refused
+    assert f"a worker with {enough / GIB:.1f} GiB" in found.refused
+    assert not preflight(recipe, big, data, HOST, memory_bytes=round(enough), disk_bytes=10 * GIB).refused

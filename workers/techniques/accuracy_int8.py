@@ -47,6 +47,7 @@ class AccuracyInt8(CalibratedInt8Step):
     about: ClassVar = About(
         title="Accuracy-controlled INT8",
         family=Family.QUANTIZATION,
+        lowers_precision=True,
         needs=frozenset({Need.CALIBRATION}),
         source=(
             "Wu et al. 2020, arXiv:2004.09602, section 6.1 (partial quantization by sensitivity); "

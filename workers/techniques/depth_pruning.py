@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -83,7 +84,7 @@ class DepthPruning(Technique):
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         from workers import formats, training
-        from workers.training import depth, samples
+        from workers.training import depth, narrowing, samples
 
         module = training.trainable(model, self.about.title, bench)
         found = depth.blocks(module, samples.example(bench))
@@ -93,6 +94,8 @@ class DepthPruning(Technique):
                 hint="Remove fewer blocks, or use Transformer pruning, which makes them narrower.",
                 code="pruning.too-few-blocks",
             )
+        names = narrowing.layer_names(module)
+        found = [replace(block, name=names[block.name]) for block in found]
         choose = self._by_effect if self.choose_by == "effect" else self._by_similarity
         gone = choose(module, model, found, bench)
         depth.without(module, gone)

@@ -36,6 +36,7 @@ class DynamicInt8(Int8Step):
     about: ClassVar = About(
         title="Dynamic INT8",
         family=Family.QUANTIZATION,
+        lowers_precision=True,
         source=(
             "ONNX DynamicQuantizeLinear and MatMulInteger, opset 11; Zafrir et al. 2019, arXiv:1910.06188, section 3"
         ),

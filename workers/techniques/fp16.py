@@ -30,6 +30,7 @@ class Fp16(Technique):
     about: ClassVar = About(
         title="FP16",
         family=Family.QUANTIZATION,
+        lowers_precision=True,
         source="IEEE 754-2019 binary16; Micikevicius et al. 2018, arXiv:1710.03740, section 3",
     )
     technique: Literal["fp16"]

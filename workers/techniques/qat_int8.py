@@ -38,6 +38,7 @@ class QatInt8(CalibratedInt8Step, RecoveryStep):
     about: ClassVar = About(
         title="Quantization-aware INT8",
         family=Family.QUANTIZATION,
+        lowers_precision=True,
         needs=frozenset({Need.TRAINING, Need.CALIBRATION}),
         source=(
             "Jacob et al. 2018, arXiv:1712.05877, section 3; Choi et al. 2018, arXiv:1805.06085 (trained ranges); "

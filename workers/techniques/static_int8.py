@@ -35,6 +35,7 @@ class StaticInt8(CalibratedInt8Step):
     about: ClassVar = About(
         title="Static INT8",
         family=Family.QUANTIZATION,
+        lowers_precision=True,
         needs=frozenset({Need.CALIBRATION}),
         source="Jacob et al. 2018, arXiv:1712.05877; ONNX QuantizeLinear and DequantizeLinear, per axis, opset 13",
         version=3,

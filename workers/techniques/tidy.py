@@ -28,6 +28,7 @@ class Tidy(Technique):
     about: ClassVar = About(
         title="Tidy",
         family=Family.SHARING,
+        takes_low_precision=True,
         source=(
             "ONNX IR specification, graphs and names; Aho et al., Compilers, sections 8.5 and 9.4 (common "
             "subexpressions, constant folding)"

@@ -113,7 +113,7 @@ class TransformerPruning(Technique):
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         from workers import formats, training
-        from workers.training import samples, slimming
+        from workers.training import narrowing, samples, slimming
 
         module = training.trainable(model, self.about.title, bench)
         example = samples.example(bench)
@@ -122,9 +122,10 @@ class TransformerPruning(Technique):
         losses = self._losses(module, model, organs, bench)
         slimming.take_out(module, losses, example)
         result = training.written(module, model)
+        names = narrowing.layer_names(module)
         for loss in losses:
             left = loss.organ.units - len(loss.gone)
-            bench.log(f"{loss.organ.reader}: {loss.organ.units} → {left} {loss.organ.kind}")
+            bench.log(f"{names[loss.organ.reader]}: {loss.organ.units} → {left} {loss.organ.kind}")
         saved = training.savings(formats.facts(model.proto), formats.facts(result.proto))
         bench.log(f"{len(losses)} parts are narrower: {saved}.")
         bench.progress(3, 3, f"{len(losses)} parts are narrower")
@@ -147,7 +148,9 @@ class TransformerPruning(Technique):
         fine = slimming.removable(module, found, example, bench.check)
         for organ in found:
             if organ not in fine:
-                bench.log(f"{organ.reader} keeps its {organ.kind}: something fixed counts on them.", level="warning")
+                bench.log(
+                    f"{names[organ.reader]} keeps its {organ.kind}: something fixed counts on them.", level="warning"
+                )
         return fine
 
     def _losses(self, module: fx.GraphModule, model: LoadedModel, organs: list[Organ], bench: Workbench) -> list[Loss]:

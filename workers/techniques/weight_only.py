@@ -46,6 +46,7 @@ class WeightOnly(Technique):
     about: ClassVar = About(
         title="Weight-only quantization",
         family=Family.QUANTIZATION,
+        lowers_precision=True,
         source=(
             "Frantar et al. 2022, GPTQ, arXiv:2210.17323; Badri and Shaji 2023, Half-Quadratic Quantization; "
             "onnxruntime contrib operators MatMulNBits and GatherBlockQuantized"

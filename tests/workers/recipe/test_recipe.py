@@ -10,6 +10,7 @@ from workers.recipe import (
     BadParameters,
     NeedsUnmet,
     Recipe,
+    StepsConflict,
     UnknownTechnique,
     from_value,
     parse,
@@ -146,3 +147,15 @@ def test_a_summary_names_what_differs_from_the_defaults():
 
     assert step.summary() == "calibration entropy, calibration samples 512 rows"
     assert MagnitudePruning(sparsity=0.6).summary() == "sparsity 0.6"
+
+
+def test_a_step_for_floats_behind_one_that_leaves_integers_is_refused_with_the_way_out():
+    recipe = from_value([{"technique": "static-int8"}, {"technique": "tidy"}, {"technique": "fp16"}])
+
+    with pytest.raises(StepsConflict, match="FP16 works on a network in float32, but Static INT8") as caught:
+        recipe.check(data(*Role))
+    assert caught.value.hint.startswith("Move FP16 before Static INT8")
+
+
+def test_tidying_an_integer_network_is_no_conflict():
+    from_value([{"technique": "static-int8"}, {"technique": "tidy"}]).check(data(*Role))
