@@ -16,6 +16,8 @@ from workers.emulation import Anchor, Ask, Prediction, predict
 from workers.emulation.latency_file import LatencyFile
 from workers.emulation.pair import ask_there
 from workers.errors import YoursToFix
+from workers.serving.table_rows import Price
+from workers.serving.tables import tables
 
 MOST_MODELS = 20
 
@@ -75,7 +77,7 @@ def rows_by_kind(team: Team) -> list[tuple[str, list[DeviceRow]]]:
             one,
             _watts(one.power_w),
             power_range(one),
-            _dollars(one.price_usd),
+            _price(one),
             fit_words(one.fit),
             counted.get(one.key, 0),
         )
@@ -117,11 +119,29 @@ def figures(profile: DeviceProfile) -> list[Figure]:
         "battery_wh": ("Battery", f"{profile.battery_wh:.3g} Wh" if profile.battery_wh else ""),
         "price_usd": ("Price", _dollars(profile.price_usd)),
     }
-    return [
+    found = [
         Figure(title, value, profile.sources[name], name in profile.unverified)
         for name, (title, value) in said.items()
         if name in profile.sources and value
     ]
+    return [*found, *(_rent_figure(rent) for rent in [_rent(profile)] if rent is not None)]
+
+
+def _rent_figure(rent: Price) -> Figure:
+    where = f"{rent.tenancy}, {rent.instance} in {rent.region}, {rent.as_of:%-d %b %Y}: {rent.source}"
+    return Figure("Price an hour", f"${rent.usd_per_hour:.3f}", where, unverified=False)
+
+
+def _rent(profile: DeviceProfile) -> Price | None:
+    """What an hour of it costs where it is an instance of the packaged tables, in the first region that has a price."""
+    kept = tables()
+    names = {(one.provider, one.instance) for one in kept.instances.values() if one.profile == profile.key}
+    return next((price for price in kept.prices.values() if (price.provider, price.instance) in names), None)
+
+
+def _price(profile: DeviceProfile) -> str:
+    rent = _rent(profile)
+    return f"${rent.usd_per_hour:.3f} an hour" if rent is not None else _dollars(profile.price_usd)
 
 
 def _dollars(value: float | None) -> str:

@@ -63,6 +63,16 @@ def test_a_page_shows_every_figure_with_its_source_and_marks_what_is_unverified(
     assert said.count("unverified</span>") == len(profiles()["rpi5"].unverified)
 
 
+def test_an_instance_shows_what_an_hour_of_it_costs_and_where_that_stands(client, vera):
+    client.force_login(vera)
+
+    said = page(client, "c6i-xlarge-1t")
+
+    assert "$0.170" in said
+    assert "us-east-1, 20 Jul 2026" in said
+    assert "$0.170 an hour" in client.get(reverse("fleet:devices")).content.decode()
+
+
 def test_a_profile_without_a_fit_says_so_and_offers_the_upload(client, bob, worked):
     client.force_login(bob)
 
