@@ -312,7 +312,6 @@ def test_a_machine_of_ones_own_gives_the_engines_figures(hub: Page, adam: Any, t
 
 def test_a_battery_lasts_as_long_as_the_formula_says(hub: Page, adam: Any, team: Any, priced: Entry) -> None:
     used = {
-        "device": "stm32u575",
         "battery_wh": 0.675,
         "usable": 0.8,
         "base_mw": 0.5,
