@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from compressionhub.estimates import actions, said
@@ -33,6 +32,7 @@ from tests.compressionhub.conftest import (
     version,
 )
 from tests.compressionhub.zoo.conftest import entry, finished
+from tests.journeys.conftest import enter
 from workers import device
 from workers.estimate import Amount, Grade
 from workers.estimates.gpu_to_cpu import GpuToCpu
@@ -216,11 +216,7 @@ def priced(entry: Entry) -> Entry:
 @pytest.fixture
 def hub(page: Page, live_server: Any, adam: Any, complaints: list[str]) -> Iterator[Page]:
     """Adam, signed in on the hub that runs in this process, with his test's own rows."""
-    client = Client()
-    client.force_login(adam)
-    cookies = [{"name": name, "value": one.value, "url": live_server.url} for name, one in client.cookies.items()]
-    page.context.add_cookies(cookies)  # type: ignore[arg-type]
-    page.set_default_timeout(20_000)
+    enter(page, live_server.url, adam)
     page.hub = live_server.url  # type: ignore[attr-defined]
     yield page
     assert complaints == []

@@ -28,6 +28,8 @@ MOST: Final = 1000
 SHOWN: Final = 25
 TOLD: Final = 6
 CHANGED: Final = 3
+NO_WORKLOAD: Final = "No workload is set."
+ON_A_DEVICE: Final = "This workload runs on a device with a battery; its page tells how long that lasts."
 ZEROS: Final[dict[str, float]] = {"change": 0.0, "speed": 1.0}
 COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("change", "Accuracy, points", "loss"), ("speed", "Speed-up, batch 1", ""), ("p95", "p95 at peak", "p95"),
@@ -110,11 +112,14 @@ class Comparison:
         self.found, self.assumed, self.asked = found, assumed, asked
         self.fault: YoursToFix | None = None
         self.estimated: Estimated | None = None
+        self.missing = NO_WORKLOAD if assumed is None else ON_A_DEVICE if assumed.device is not None else ""
         try:
-            self.estimated = Estimated(found, assumed) if assumed is not None else None
+            self.estimated = Estimated(found, assumed) if assumed is not None and not self.missing else None
         except YoursToFix as fault:
-            self.fault = fault
-        self.rows: list[Row] = rows(found, self.estimated, why=links.why, approvals=links.approvals)
+            self.fault, self.missing = fault, fault.message
+        self.rows: list[Row] = rows(
+            found, self.estimated, missing=self.missing, why=links.why, approvals=links.approvals
+        )
         self.baseline: Row | None = baseline(found, self.estimated)
 
     # --- sentences
@@ -132,16 +137,16 @@ class Comparison:
             if self.baseline
             else f"Of {units.count(len(models))} model{'' if len(models) == 1 else 's'}, each against its own baseline"
         )
-        if self.assumed is None:
-            return f"{against}. No workload is set, so bill, wait and CO₂e are not known."
+        if self.assumed is None or self.missing:
+            return f"{against}. {self.missing} Bill, wait and CO₂e are not known."
         work = self.assumed.workload
-        place = f"on {work.instance}" if work.instance else "on your own machine"
-        return f"{against}, at {units.short_number(work.monthly)} predictions a month {place}."
+        place = work.on_premises.title if work.on_premises is not None else work.instance
+        return f"{against}, at {units.short_number(work.monthly)} predictions a month on {place}."
 
     @property
     def unknown(self) -> str:
         """Why no figure of money is known of any variant; empty where one is."""
-        if self.assumed is None or self.fault or not self.rows or any(row.share is not None for row in self.rows):
+        if self.missing or not self.rows or any(row.share is not None for row in self.rows):
             return ""
         return self.rows[0].reason
 

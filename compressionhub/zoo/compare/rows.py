@@ -17,7 +17,6 @@ from workers.serving.shown import NOTHING
 
 Text = tuple[str, str]
 Spot = tuple[float | None, ...]
-NO_WORKLOAD = "No workload is set."
 LAST = float("inf")
 
 
@@ -56,15 +55,16 @@ class Row:
 
 
 def rows(
-    found: Sequence[Evidence], estimated: Estimated | None, *, why: str, approvals: Mapping[UUID, str]
+    found: Sequence[Evidence], estimated: Estimated | None, *, missing: str, why: str, approvals: Mapping[UUID, str]
 ) -> list[Row]:
     """All variants as rows.
 
     Args:
+        missing: why nothing is estimated, where it is not.
         approvals: the addresses of the requests that wait for a decision, by entry.
         why: the address of the page that shows where one variant's figures come from, without the variant.
     """
-    figures = [_figures(estimated, at) for at in range(len(found))]
+    figures = [_figures(estimated, at, missing) for at in range(len(found))]
     placed = ranks(
         {
             "saves": [_by_saving(estimated, at, one) for at, one in enumerate(found)],
@@ -85,9 +85,9 @@ def _slugs(estimated: Estimated) -> dict[str, str]:
     return {"p95": P95, "bill": estimated.bill_slug, "kg": CARBON}
 
 
-def _figures(estimated: Estimated | None, at: int) -> dict[str, Figure]:
+def _figures(estimated: Estimated | None, at: int, missing: str) -> dict[str, Figure]:
     if estimated is None:
-        return dict.fromkeys(("p95", "bill", "kg"), not_known(NO_WORKLOAD))
+        return dict.fromkeys(("p95", "bill", "kg"), not_known(missing))
     return {key: estimated.of(slug, at) for key, slug in _slugs(estimated).items()}
 
 
@@ -174,7 +174,7 @@ def baseline(found: Sequence[Evidence], estimated: Estimated | None) -> Row | No
     if not found or len({(one.model, one.version, one.baseline_sha256) for one in found}) > 1:
         return None
     at, newest = max(enumerate(found), key=lambda each: each[1].published_at)
-    figures = _figures(estimated, at)
+    figures = _figures(estimated, at, "")
     before = {key: Figure(each.before, None, None, None, each.grade) for key, each in figures.items()}
     times = "baseline, as measured in the newest job" if len(found) > 1 else "baseline, measured in the same job"
     texts = {

@@ -8,6 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from compressionhub.estimates import actions
+from compressionhub.estimates.forms import starting
+from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo import savings
 from compressionhub.zoo.approvals.actions import ask as ask_for
 from compressionhub.zoo.compare.evidence import forget
@@ -231,6 +234,16 @@ def test_without_a_workload_the_measured_figures_still_compare(ask, shelf):
     text = text_of(ask())
 
     assert "No workload is set" in text and "Choose prune20-int8: it runs 2.50× as fast" in text
+
+
+def test_a_workload_on_a_device_has_no_bill_to_compare(ask, shelf, team, vera):
+    on = OnDevice(device="stm32u575", battery_wh=0.675, base_mw=0.5, author="Vera")
+    assumed = starting(slug="keyword-on-a-wearable", author="Vera").model_copy(update={"device": on})
+    actions.create(team=team, by=vera, assumed=assumed)
+
+    text = text_of(ask())
+
+    assert "runs on a device with a battery" in text and "$" not in text.split("Variants")[1]
 
 
 def test_without_an_entry_the_page_says_where_to_begin(ask):
