@@ -156,7 +156,8 @@ class Fit(Frozen):
 class NodeFacts(Frozen):
     """What a worker host is and can do; sent with every beat.
 
-    ``profile`` is the device profile on file that it declares to be, ``fit`` what it took for standard networks.
+    ``profile`` is the device profile on file that it declares to be, ``fit`` what it took for standard networks;
+    ``meters`` are the energy counters it reads, ``meters_lack`` says why others cannot be read.
     """
 
     name: str
@@ -173,5 +174,7 @@ class NodeFacts(Frozen):
     versions: dict[str, str] = {}
     profile: str = ""
     fit: Fit | None = None
+    meters: tuple[str, ...] = ()
+    meters_lack: tuple[str, ...] = ()
     sandbox: SandboxFacts
     edge: EdgeFacts | None = None

@@ -21,6 +21,7 @@ from workers.contract import Contract
 from workers.device import profile
 from workers.emulation.emulator import emulator
 from workers.emulation.limits import Cap
+from workers.energy import Meter, Share, counters
 from workers.errors import EngineError, OursToFix, Problem
 from workers.events import (
     SAID_ONLY_BY,
@@ -88,6 +89,7 @@ class Foreman:
         trainers: children that have torch loaded, for jobs that train; without, the usual ones load it themselves.
         aarch64: the folder with which QEMU can answer as an Arm processor, if an operator prepared one.
         profile, fit: what the host says of itself, for reports; the fit comes once it is known.
+        meter: the host's energy counters.
     """
 
     store: Store
@@ -102,6 +104,7 @@ class Foreman:
     aarch64: Path | None = None
     profile: str = ""
     fit: Fit | None = None
+    meter: Meter = field(default_factory=lambda: Meter(counters()[0]))
 
     def carry_out(
         self, ticket: Ticket, *, emit: Callable[[Event], None], should_stop: Callable[[], StopReason]
@@ -137,6 +140,7 @@ class Run:
     keys: tuple[str, ...] = ()
     stopped: StopReason = ""
     peak_memory_bytes: int = 0
+    share: Share | None = None
     _resources_sent: float = field(default=0.0)
     _held: list[Event] = field(default_factory=list)
     _found: Emulated | Compared | None = None
@@ -147,6 +151,10 @@ class Run:
         return self.folder / "work"
 
     def finish(self) -> Finished:
+        with self.foreman.meter.job() as self.share:
+            return self._finish()
+
+    def _finish(self) -> Finished:
         order, readable = self._stage()
         for kind in self._kinds():
             if kind == "compress":
@@ -298,6 +306,7 @@ class Run:
 
     def _tick(self, tick: Tick) -> None:
         now = time.monotonic()
+        self.foreman.meter.sample()
         if now - self._resources_sent >= RESOURCES_SECONDS:
             self._resources_sent = now
             self.emit(
@@ -326,7 +335,9 @@ class Run:
         if isinstance(event, ModelInspected):
             self._keep_converted()
         if isinstance(event, Judged):
-            self.report = event.report
+            metered = self.foreman.meter.told(self.share) if self.share is not None else None
+            self.report = event.report.model_copy(update={"energy": metered})
+            event = Judged(report=self.report)
         if self.report is not None and self.report.emulation is not None:
             self._held.append(event)  # the report is not whole before the device was tried
             return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from workers import energy
 from workers.device import host, profile, versions
 from workers.emulation import emulator, limits
 from workers.errors import YoursToFix
@@ -178,6 +179,7 @@ def gpu() -> str:
 def facts(node: str, chosen: Settings) -> NodeFacts:
     """What this host is and can do, for the Fleet page and for routing."""
     device = host()
+    meters, lacks = energy.counters()
     return NodeFacts(
         name=node,
         queues=chosen.queues,
@@ -192,6 +194,8 @@ def facts(node: str, chosen: Settings) -> NodeFacts:
         abilities=_abilities(),
         versions=versions(),
         profile=chosen.profile,
+        meters=tuple(each.name for each in meters),
+        meters_lack=lacks,
         sandbox=level(),
         edge=_edge(chosen) if "edge" in chosen.queues else None,
     )

@@ -261,8 +261,25 @@ class NetworkWork(Frozen):
     layers: tuple[KindOfWork, ...]
 
 
+class Metering(Frozen):
+    """What the host's energy counters said while the job ran: gross, and net of the host at rest where that is known.
+
+    ``meter`` names what they cover; the rest of the server is not in it. ``shared``: other jobs ran meanwhile, and what
+    was drawn was divided equally.
+    """
+
+    meter: str
+    gross_wh: float
+    net_wh: float | None
+    seconds: float
+    shared: bool
+
+
 class Report(Frozen):
-    """``headline``: the metric that gates look at; empty where the test data have no labels."""
+    """``headline``: the metric that gates look at; empty where the test data have no labels.
+
+    ``energy`` is written by the worker, never by the process that was measured.
+    """
 
     baseline: Measured
     result: Measured
@@ -274,6 +291,7 @@ class Report(Frozen):
     notes: tuple[str, ...] = ()
     emulation: Emulation | None = None
     changes: Changes | None = None
+    energy: Metering | None = None
     work: dict[Literal["baseline", "result"], NetworkWork] = {}
 
     @property

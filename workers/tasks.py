@@ -140,6 +140,7 @@ class Worker:
         pipe.execute()
 
     def _beat(self) -> Beat:
+        self.foreman.meter.sample()
         runs = tuple((voice.job, voice.attempt, voice.run) for voice in list(self._held.values()))
         return Beat(node=self.name, start=self.start_id, facts=self.facts, runs=runs, leaving=self._left.is_set())
 

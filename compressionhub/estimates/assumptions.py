@@ -9,10 +9,12 @@ from pydantic import Field
 from compressionhub.estimates.uses import OnDevice, OnGpuNow
 from workers.errors import Frozen
 from workers.estimate import Grade, InputFact
-from workers.serving.jobs import JobRun
+from workers.report import Metering
+from workers.serving.jobs import JobRun, Metered
 from workers.serving.service import ServiceTime
 from workers.serving.workload import Override, Triple, Workload
 
+FIRM_SECONDS = 10.0
 UNSIGNED = frozenset({"author", "authors", "name", "overrides"})
 
 
@@ -23,17 +25,28 @@ class JobRates(Frozen):
     watts: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     author: str = ""
 
-    def run(self, *, title: str, hours: float) -> JobRun:
-        """One job under these rates."""
+    def run(self, *, title: str, hours: float, metering: Metering | None = None) -> JobRun:
+        """One job under these rates; its energy by the host's meter where there was one."""
+        metered = None if metering is None else _metered(metering)
         drawn = None if self.watts is None else Triple(low=self.watts, value=self.watts, high=self.watts)
         return JobRun(
             title=title,
             hours=hours,
+            metered=metered,
             watts=drawn,
             watts_source="typed in",
             usd_per_hour=self.usd_per_hour,
             author=self.author,
         )
+
+
+def _metered(told: Metering) -> Metered:
+    return Metered(
+        gross_kwh=told.gross_wh / 1000,
+        net_kwh=None if told.net_wh is None else told.net_wh / 1000,
+        meter=told.meter,
+        firm=not told.shared and told.seconds >= FIRM_SECONDS,
+    )
 
 
 class Assumptions(Frozen):

@@ -127,7 +127,6 @@ def _record(job: Job) -> Record:
         files=files,
         origin=_origin(job),
         warnings=report.notes,
-        work=version.facts.work if version.facts else (),
     )
 
 

@@ -141,8 +141,7 @@ def _of_baseline(deployment: Deployment) -> Timed | None:
     job = done.order_by("-finished_at").first()
     if job is None or job.report_value is None:
         return None
-    facts = deployment.baseline.facts
-    return timed_in(job.report_value, job=job.number, work=facts.work if facts else ())
+    return timed_in(job.report_value, job=job.number)
 
 
 def _candidates(deployment: Deployment) -> Iterable[Entry]:

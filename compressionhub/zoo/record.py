@@ -5,7 +5,6 @@ from typing import Any
 from compressionhub.jobs.gate import Gate, GateResult, drop_points, headline
 from workers.contract import Contract
 from workers.errors import Frozen
-from workers.facts import KindOfWork
 from workers.report import MetricDelta, Ratio, Report
 
 
@@ -41,8 +40,6 @@ class Origin(Frozen):
 
 
 class Record(Frozen):
-    """Everything an entry shows. ``work``: the baseline's layers, from which times elsewhere are predicted."""
-
     report: Report
     recipe: dict[str, Any]
     recipe_yaml: str
@@ -53,7 +50,6 @@ class Record(Frozen):
     files: tuple[FileRecord, ...]
     origin: Origin
     warnings: tuple[str, ...] = ()
-    work: tuple[KindOfWork, ...] = ()
 
     @property
     def headline(self) -> str:

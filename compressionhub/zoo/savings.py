@@ -218,7 +218,8 @@ def job_of(entry: Entry, assumed: Assumptions) -> JobRun:
     """What making the variant took, at the rates somebody typed in; its steps alone where the job is gone."""
     whole = entry.job.seconds_so_far() if entry.job is not None and entry.job.finished_at is not None else None
     hours = (whole or sum(step.seconds for step in entry.record.report.steps)) / 3600
-    return assumed.job.run(title=f"job #{entry.record.origin.job}", hours=hours)
+    metering = entry.record.report.energy
+    return assumed.job.run(title=f"job #{entry.record.origin.job}", hours=hours, metering=metering)
 
 
 def right_size(entry: Entry, assumed: Assumptions) -> Sizing | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -12,15 +11,12 @@ from workers import device
 from workers.device import DeviceProfile
 from workers.emulation import Layer, predicted_ratio
 from workers.estimate import Grade, NotKnown
-from workers.facts import KindOfWork
 from workers.report import Environment, Report
 from workers.serving.carry import Carriage, Network, carried, on_machine
 from workers.serving.machine import Machine
 from workers.serving.service import ServiceTime
-from workers.technique import Family
 
 RUNTIME = "onnxruntime"
-NO_INT8 = frozenset({"fp16"})  # quantized, but computed in floating point
 
 
 @dataclass(frozen=True)
@@ -77,19 +73,16 @@ class Timed:
 
 def timed(record: Record) -> Timed:
     """Read it from a record."""
-    is_int8 = any(each.family == Family.QUANTIZATION and each.technique not in NO_INT8 for each in record.steps)
-    return timed_in(record.report, job=record.origin.job, work=record.work, is_int8=is_int8)
+    return timed_in(record.report, job=record.origin.job)
 
 
-def timed_in(report: Report, *, job: int, work: Sequence[KindOfWork], is_int8: bool = False) -> Timed:
-    """Read it from the report of a job.
-
-    Args:
-        work: of the baseline's layers, by which its time is carried to another machine.
-    """
+def timed_in(report: Report, *, job: int) -> Timed:
+    """Read it from the report of a job."""
     here, day = measured_on(report.environment), _day(report.environment.started_at)
     before, after = ServiceTime.pair(report, device=here.key, source=f"job #{job}", as_of=day)
-    layers = tuple(Layer.model_validate(each.model_dump()) for each in work)
+    baseline, result = (report.work.get(side) for side in ("baseline", "result"))
+    is_int8 = result is not None and result.precision == "int8"
+    layers = tuple(Layer.model_validate(each.model_dump()) for each in baseline.layers) if baseline else ()
     return Timed(here, Network(service=before), Network(service=after, is_int8=is_int8), layers)
 
 

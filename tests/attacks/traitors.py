@@ -2,12 +2,13 @@
 
 import json
 import os
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from workers.events import Event, Judged, StepFinished
-from workers.report import Checkpoint, Delta, Environment, Measured, Report, Service, Verdict
+from workers.report import Checkpoint, Delta, Environment, Measured, Metering, Report, Service, Verdict
 from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Order
 
 POINT = Checkpoint(size_bytes=1, zip_bytes=1, params=1, macs=1)
@@ -28,6 +29,9 @@ REPORT = Report(
 )  # fmt: skip
 
 
+LIE = Metering(meter="its own word", gross_wh=0, net_wh=0, seconds=1e6, shared=False)
+
+
 def perform(
     order: Order,
     *,
@@ -37,7 +41,7 @@ def perform(
 ) -> None:
     """The first half plants something; the second judges as if nothing were wrong."""
     if order.kind == "judge":
-        emit(Judged(report=REPORT))
+        emit(Judged(report=REPORT.model_copy(update={"energy": LIE})))
         return
     leave_what_is_expected()
     deed, _, target = order.options.target.partition("=")
@@ -106,6 +110,10 @@ def say_nothing_is_wrong(emit: Callable[[Event], None], target: str) -> None:
     """Everything as it should be: what the other deeds are measured against."""
 
 
+def take_a_second(emit: Callable[[Event], None], target: str) -> None:
+    time.sleep(1.0)
+
+
 DEEDS: dict[str, Callable[[Callable[[Event], None], str], None]] = {
     deed.__name__: deed
     for deed in (
@@ -119,5 +127,6 @@ DEEDS: dict[str, Callable[[Callable[[Event], None], str], None]] = {
         finish_a_step_before_the_first,
         nest_folders,
         say_nothing_is_wrong,
+        take_a_second,
     )
 }

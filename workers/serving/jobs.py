@@ -13,15 +13,19 @@ from workers.serving.workload import Triple
 
 
 class Metered(Frozen):
-    """A counter's difference over the job: gross, and net of what the host draws at rest."""
+    """A counter's difference over the job: gross, and net of what the host draws at rest where that is known.
+
+    Not ``firm`` where other jobs ran meanwhile, or for less than ten seconds: then it is modelled and not measured.
+    """
 
     gross_kwh: float = Field(ge=0)
-    net_kwh: float = Field(ge=0)
+    net_kwh: float | None = Field(default=None, ge=0)
     meter: str = Field(min_length=1, description="Such as RAPL or NVML's energy counter.")
+    firm: bool = True
 
     @model_validator(mode="after")
     def _net_within_gross(self) -> Self:
-        if self.net_kwh > self.gross_kwh:
+        if self.net_kwh is not None and self.net_kwh > self.gross_kwh:
             raise ValueError(f"expected net <= gross, found {self.net_kwh} > {self.gross_kwh} kWh")
         return self
 
@@ -59,8 +63,11 @@ class JobRun(Frozen):
         """The energy as an input: class A by a meter, C from hours and watts, D if somebody typed those in."""
         kwh = self.kwh()
         if self.metered is not None:
-            net = f"{self.metered.meter}; net of rest {self.metered.net_kwh:g} kWh"
-            return _fact("job_kwh", f"Energy of {self.title}, metered", "kWh", kwh, Grade.MEASURED, net)
+            net = self.metered.net_kwh
+            rest = "what the host draws at rest is not known" if net is None else f"net of rest {net:.4g} kWh"
+            grade = Grade.MEASURED if self.metered.firm else Grade.MODELLED
+            source = f"{self.metered.meter}, not the rest of the server; gross, {rest}"
+            return _fact("job_kwh", f"Energy of {self.title}, metered", "kWh", kwh, grade, source)
         grade = Grade.ASSUMED if self.author else Grade.TABLE
         source = f"{self.hours:g} h at {self.watts.value if self.watts else 0:g} W, {self.watts_source or 'no meter'}"
         return _fact("job_kwh", f"Energy of {self.title}", "kWh", kwh, grade, source, author=self.author)

@@ -128,6 +128,12 @@ def about(value: float | None) -> str:
 
 
 @register.filter
+def watt_hours(value: float | None) -> str:
+    """``0.24 Wh``, three digits."""
+    return units.UNKNOWN if value is None or not units.is_known(value) else f"{units.significant(value)} Wh"
+
+
+@register.filter
 def short_number(value: float | None, prefixes: str = "") -> str:
     """``short_number:"si"`` writes G where people say billion."""
     return units.short_number(value, si=prefixes == "si")

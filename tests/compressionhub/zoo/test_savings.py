@@ -209,7 +209,7 @@ def test_a_typed_price_is_not_taken_for_other_instances(ask, priced):
     assert "The right instance" not in text
 
 
-WORK = ({"kind": "c3w", "count": 2, "macs": 5e6, "weights": 3e5, "act_in": 2e4, "act_out": 2e4},)
+WORK = ({"kind": "c3w", "count": 2, "macs": 5_000_000, "weights": 300_000, "act_in": 20_000, "act_out": 20_000},)
 
 
 def fit_of(macs_per_s: float, **more: object) -> dict[str, object]:
@@ -221,11 +221,15 @@ def fit_of(macs_per_s: float, **more: object) -> dict[str, object]:
     return {**made, **more}
 
 
-def told(entry: Entry, *, isa: tuple[str, ...] = ("avx2", "avx512_vnni"), **environment: object) -> Entry:
+def told(
+    entry: Entry, *, isa: tuple[str, ...] = ("avx2", "avx512_vnni"), precision: str = "int8", **environment: object
+) -> Entry:
     """The entry as a worker measured it that had said this of itself."""
     found = Entry.objects.get(pk=entry.pk).record_json
     found["report"]["environment"] |= {"arch": "x86_64", "isa": isa, **environment}
-    found["work"] = WORK
+    found["report"]["work"] = {
+        "baseline": {"precision": "float32", "layers": WORK}, "result": {"precision": precision, "layers": WORK}
+    }  # fmt: skip
     Entry.objects.filter(pk=entry.pk).update(record_json=found)
     return Entry.objects.get(pk=entry.pk)
 
@@ -279,8 +283,25 @@ def test_a_declared_profile_is_measured_there(entry, workload):
     assert before.grade is Grade.MODELLED and before.mean_s == pytest.approx(0.2e-3)
 
 
-def test_publishing_keeps_the_work_of_the_baselines_layers(entry, version):
-    assert version.facts.work and entry.record.work == version.facts.work
+def test_a_float_variant_is_carried_like_its_baseline_to_any_instructions(entry, workload):
+    known = told(entry, isa=("avx2",), precision="float32", fit=fit_of(1e11))
+
+    before, after = savings.service_times(known, at(workload, "Standard_D4s_v6"))
+
+    assert before.mean_s / after.mean_s == pytest.approx(2.0)
+
+
+def test_a_metered_job_is_measured_and_says_gross_and_net(entry, workload):
+    energy = {"meter": "package-0, dram", "gross_wh": 12.0, "net_wh": 9.0, "seconds": 600, "shared": False}
+    found = entry.record_json
+    for changes, grade in (({}, Grade.MEASURED), ({"shared": True}, Grade.MODELLED), ({"seconds": 5}, Grade.MODELLED)):
+        found["report"]["energy"] = {**energy, **changes}
+        Entry.objects.filter(pk=entry.pk).update(record_json=found)
+
+        job = savings.job_of(Entry.objects.get(pk=entry.pk), workload.assumed)
+
+        assert job.kwh().value == 0.012 and job.energy_fact().grade is grade
+        assert "net of rest 0.009 kWh" in job.energy_fact().source
 
 
 def _measured_on(entry: Entry, device: str) -> dict[str, object]:
