@@ -42,7 +42,8 @@ class LowRank(Technique):
         family=Family.LOWRANK,
         source=(
             "Eckart & Young 1936, doi:10.1007/BF02288367 (SVD); Kim et al. 2016, arXiv:1511.06530 (Tucker-2); "
-            "Lebedev et al. 2015, arXiv:1412.6553 (CP); Wang et al. 2024, arXiv:2403.07378 (activations); "
+            "Lebedev et al. 2015, arXiv:1412.6553 (CP); "
+            "Lan et al. 2020, arXiv:1909.11942 (embeddings); Wang et al. 2024, arXiv:2403.07378 (activations); "
             "Nakajima et al. 2013, JMLR 14 (variational Bayes)"
         ),
         version=2,
@@ -82,7 +83,13 @@ class LowRank(Technique):
         description="Rows to look at for activations.",
         json_schema_extra={"unit": "rows", "step": 32},
     )
-    convolutions: bool = Field(True, title="Convolutions", description="Factorize convolutions too, not only matrices.")
+    matrices: bool = Field(True, title="Matrices", description="Factorize matrix products.")
+    convolutions: bool = Field(True, title="Convolutions", description="Factorize convolutions.")
+    embeddings: bool = Field(
+        False,
+        title="Embeddings",
+        description="Split large tables that are looked up too: a narrower table, and a matrix that widens its rows.",
+    )
     excluded: tuple[str, ...] = Field(
         (),
         max_length=500,
@@ -163,8 +170,9 @@ class LowRank(Technique):
     def _is_meant(self, layer: Any) -> bool:
         from torch import nn
 
-        is_kernel = isinstance(layer, nn.Conv2d)
-        return min(layer.weight.shape[:2]) >= LEAST_SIDE and (self.convolutions or not is_kernel)
+        asked = {nn.Linear: self.matrices, nn.Conv2d: self.convolutions, nn.Embedding: self.embeddings}
+        meant = all(wanted for kind, wanted in asked.items() if isinstance(layer, kind))
+        return bool(meant and min(layer.weight.shape[:2]) >= LEAST_SIDE)
 
     def _moments(self, module: fx.GraphModule, paths: list[str], bench: Workbench) -> dict[str, Tensor]:
         """Second moments of what matrices read on calibration rows, where they are asked for."""

@@ -50,7 +50,7 @@ def candidates(module: fx.GraphModule) -> list[str]:
     return [
         name
         for name, part in module.named_modules()
-        if (type(part) is nn.Linear or (isinstance(part, nn.Conv2d) and part.groups == 1))
+        if (type(part) in (nn.Linear, nn.Embedding) or (isinstance(part, nn.Conv2d) and part.groups == 1))
         and owners[id(part.weight)] == 1
     ]
 
@@ -65,6 +65,8 @@ def thinned(layer: Any, wish: Wish, moments: Tensor | None = None) -> Thinned | 
     """
     if isinstance(layer, nn.Linear):
         return _linear(layer, wish, moments)
+    if isinstance(layer, nn.Embedding):
+        return _embedding(layer, wish)
     if layer.kernel_size == (1, 1):
         return _pointwise(layer, wish, moments)
     return _kernel(layer, wish) if wish.kernels == "tucker" else _pictures(layer, wish)
@@ -106,6 +108,17 @@ def _linear(layer: nn.Linear, wish: Wish, seen: Tensor | None) -> Thinned | None
     first = nn.Linear(layer.in_features, rank, bias=False)
     second = nn.Linear(rank, layer.out_features, bias=layer.bias is not None)
     return _row([(first, right, None), (second, left, layer.bias)], (rank,), layer.weight)
+
+
+def _embedding(layer: nn.Embedding, wish: Wish) -> Thinned | None:
+    """A narrower table and a matrix that widens its rows (Lan et al. 2020, ALBERT, arXiv:1909.11942, section 3.1)."""
+    found = _matrices(layer.weight, wish, None)
+    if found is None:
+        return None
+    rank, left, right = found
+    table = nn.Embedding(layer.num_embeddings, rank)
+    widening = nn.Linear(rank, layer.embedding_dim, bias=False)
+    return _row([(table, left, None), (widening, right.T, None)], (rank,), layer.weight)
 
 
 def _pointwise(layer: nn.Conv2d, wish: Wish, seen: Tensor | None) -> Thinned | None:

@@ -6,6 +6,7 @@ from onnx import helper, numpy_helper
 
 from tests.workers.techniques.conftest import gaussian, loaded, network, rows, run
 from tests.workers.techniques.lessons import agreement, classroom, discerning
+from tests.workers.techniques.transformers import bench_for, bert
 from workers import formats
 from workers.errors import YoursToFix
 from workers.events import Log
@@ -154,3 +155,19 @@ def test_two_runs_give_one_file(step, model, tmp_path):
     once, again = (step.apply(model, classroom(model, tmp_path, rows=64)).proto for _ in range(2))
 
     assert once.SerializeToString(deterministic=True) == again.SerializeToString(deterministic=True)
+
+
+def test_an_embedding_becomes_a_narrower_table_and_a_matrix(tmp_path):
+    model = bert()
+    table = max((t for t in model.proto.graph.initializer if len(t.dims) == 2), key=lambda t: t.dims[0] == 50)
+    make = gaussian(5)
+    table.CopyFrom(numpy_helper.from_array(make(50, 4) @ make(4, 32), table.name))
+    bench = bench_for(model, tmp_path, rows=32)
+
+    thin = LowRank(rule="energy", keep=0.99999, embeddings=True).apply(model, bench)
+
+    feed = (np.arange(14).reshape(2, 7), np.ones((2, 7), np.int64))
+    assert (50, 4) in {tuple(tensor.dims) for tensor in thin.proto.graph.initializer}
+    assert np.allclose(run(thin.proto, *feed), run(model.proto, *feed), atol=1e-4)
+    with pytest.raises(YoursToFix, match="smaller in parts"):
+        LowRank(rule="energy", keep=0.99999).apply(model, bench)
