@@ -9,9 +9,12 @@ from django.views.decorators.http import require_GET
 
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may
+from compressionhub.zoo.approvals.standing import waiting_for
 from compressionhub.zoo.history import has_workload
 from compressionhub.zoo.overview import overview, publishable, running
 from compressionhub.zoo.portfolio import ORDERS, portfolio
+
+MOST_ASKED = 3  # the rest are on their own page
 
 
 @team_required
@@ -44,6 +47,7 @@ def now(request: HubRequest) -> HttpResponse:
 def _now(request: HubRequest) -> dict[str, object]:
     return {
         "active": running(request.team, request.user),
+        "to_decide": waiting_for(request.user, request.team)[:MOST_ASKED],
         "ready_to_publish": publishable(request.team, request.user),
         "may_publish": may(request.user, Verb.PUBLISH, request.team),
     }

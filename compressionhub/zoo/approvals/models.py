@@ -71,6 +71,12 @@ class Approval(models.Model):
         return self.decision == Decision.OPEN
 
     @property
+    def says(self) -> str:
+        """What the evidence answers, who asks, and why."""
+        who = self.asked_by or "Somebody who has left"
+        return f"{self.report.evidence.answer} {who} asks to let it replace its baseline: {self.why}"
+
+    @property
     def outdated(self) -> str:
         """Why the evidence no longer speaks for what is published, as a sentence; empty while it does."""
         if not self.entry.is_listed:

@@ -154,7 +154,8 @@ def test_the_whole_way_on_the_pages(client, made, vera, adam):
 
     client.force_login(adam)
     assert "1 to decide" in client.get("/reports/").content.decode()
-    assert "It halves the bill." in client.get("/approvals/").content.decode()
+    for address in ("/approvals/", "/"):
+        assert "It halves the bill." in client.get(address).content.decode()
     assert client.post(f"/approvals/{approval.pk}/decide/", {"reason": "Fine."}).status_code == 422
     answer = client.post(f"/approvals/{approval.pk}/decide/", {"decision": "approve", "reason": "Fine."}, follow=True)
     assert "approved" in answer.content.decode() and "1 to decide" not in answer.content.decode()
@@ -170,3 +171,9 @@ def test_a_stranger_finds_no_request(client, charlie, asked, made):
         )
     assert client.post(f"/approvals/ask/{made.pk}/", {"why": "x"}).status_code == 404
     assert "digits" not in client.get("/approvals/").content.decode()
+
+
+def test_home_asks_only_those_who_may_decide(client, cast, asked):
+    for who in cast:
+        client.force_login(cast[who])
+        assert ("waits for your decision" in client.get("/").content.decode()) is (who in ("alice", "adam")), who
