@@ -27,9 +27,9 @@ def test_a_report_is_made_shared_read_by_a_guest_and_printed(
     address = page.locator("#secret").inner_text()
 
     guest = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
-    told = [each.url for each in [guest.goto(address)] if each]
+    guest.goto(address)
     expect(guest.get_by_role("article")).to_contain_text("Is it worth it for our cameras?")
-    assert told and guest.context.cookies() == [] and faults(guest) == []
+    assert guest.context.cookies() == [] and faults(guest) == []
     assert guest.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     with guest.expect_download() as taken:
         guest.get_by_role("link", name="Download PDF").click()
