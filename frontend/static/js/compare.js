@@ -144,11 +144,12 @@ function drawTold(found) {
   const wanted = found.slice(0, TOLD);
   while (list.childElementCount > wanted.length) list.lastElementChild.remove();
   while (list.childElementCount < wanted.length) list.append(blank.cloneNode(true));
-  wanted.forEach(({ row }, at) => {
+  wanted.forEach(({ row, holds, fit }, at) => {
     const item = list.children[at];
     const link = one("a.plain", item);
     link.textContent = row.name;
     link.setAttribute("href", row.url);
+    one("[data-fit]", item).textContent = holds ? "" : fit;
     one("[data-says]", item).textContent = `${capital(row.says)} ${row.beside}`;
     const why = one("[data-why]", item);
     if (why && row.why) why.setAttribute("href", row.why);
