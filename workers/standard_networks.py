@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ class Draft:
         self._noise = np.random.default_rng(0)
         self.channels = self.channels or self.shape[0]
 
-    def add(self, op: str, *inputs: str, **attributes: object) -> str:
+    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
         name = f"n{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, [*inputs], [name], name=name, **attributes))
         self.at = name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import cast
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -58,8 +57,7 @@ def preview(request: HubRequest) -> HttpResponse:
         return _page(request, status=400, fault=fault, wanted=kind)
     shown = told.changes[:SHOWN_CHANGES]
     text = content.decode("utf-8-sig")
-    found = {"told": told, "shown": shown, "text": text, "wanted": kind, "wanted_title": TABLES[kind].title}
-    return _page(request, **found)
+    return _page(request, told=told, shown=shown, text=text, wanted=kind, wanted_title=TABLES[kind].title)
 
 
 @team_required
@@ -81,7 +79,7 @@ def download(request: HubRequest, kind: str) -> HttpResponse:
     """The newest table of a kind as it was handed in, to be changed and handed in again."""
     if kind not in KINDS:
         raise Http404
-    text = tables.newest(request.team).texts[cast(Kind, kind)]
+    text = tables.newest(request.team).texts[kind]
     name = f'attachment; filename="{kind}.csv"'
     return HttpResponse(text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name})
 
@@ -91,8 +89,8 @@ def _asked(request: HubRequest) -> tuple[Kind, bytes]:
     if kind not in KINDS:
         raise Invalid("That table does not exist.", hint="Choose one of the list.")
     if file is None:
-        return cast(Kind, kind), request.POST.get("text", "").encode()
-    return cast(Kind, kind), file.read(MOST_BYTES + 1)
+        return kind, request.POST.get("text", "").encode()
+    return kind, file.read(MOST_BYTES + 1)
 
 
 def _page(request: HubRequest, *, status: int = 200, **more: object) -> HttpResponse:
@@ -122,7 +120,7 @@ def _span(known: list[date | int]) -> str:
     """From the oldest to the newest date."""
     if not known:
         return ""
-    ends = [f"{each.day} {each:%b %Y}" if isinstance(each, date) else str(each) for each in (min(known), max(known))]  # type: ignore[type-var]
+    ends = [f"{each.day} {each:%b %Y}" if isinstance(each, date) else str(each) for each in (min(known), max(known))]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 

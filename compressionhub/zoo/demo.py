@@ -9,15 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.utils import timezone
 
 from compressionhub.accounts.models import Membership, Team, User
 from compressionhub.accounts.permissions import Role
 from compressionhub.estimates import actions as estimates
-from compressionhub.estimates.assumptions import Assumptions, JobRates
+from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.estimates.models import Workload
 from compressionhub.jobs import actions as jobs
 from compressionhub.jobs.gate import Gate
@@ -27,8 +29,9 @@ from compressionhub.library import actions as library
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.store import store
 from compressionhub.zoo import actions as zoo
+from compressionhub.zoo.deploying import record_deployment
+from compressionhub.zoo.models import Deployment, Entry
 from workers.recipe import from_value
-from workers.serving import workload
 
 EXAMPLES = Path(settings.BASE_DIR) / "examples" / "digits"
 POLL_SECONDS = 0.5
@@ -63,6 +66,7 @@ GATE = Gate(max_drop_points=1.0)
 WORKLOAD_NAME = "Letters of a national post"
 DIGITS_A_DAY = 100e6 * 20  # a hundred million letters, twenty digits read on each: invented, like the team
 PLACE = {"provider": "azure", "region": "eastus", "instance": "Standard_D4s_v6"}  # its processor has published times
+SERVED_FOR, REPLACED_FOR = timedelta(days=90), timedelta(days=30)
 JOB_RATES = {"usd_per_hour": 0.202, "watts": 20.0}
 JOBS = (
     SampleJob(
@@ -91,7 +95,7 @@ class NotInTime(Exception):
 
 
 def seed(*, say: Callable[[str], None]) -> None:
-    """Fill the first team with a workload, a dataset, two models, three jobs, and entries for those that pass.
+    """Fill the first team: a workload, a dataset, two models, three jobs, entries for those that pass, deployments.
 
     Raises:
         NotInTime: if no worker does the work within ten minutes.
@@ -108,6 +112,7 @@ def seed(*, say: Callable[[str], None]) -> None:
     say(f"{len(submitted)} sample jobs are queued.")
     for sample, job in submitted:
         _publish(sample, job, owner, say)
+    _deployments(team, owner, versions)
 
 
 def first_team() -> tuple[Team, User]:
@@ -124,11 +129,21 @@ def _workload(team: Team, owner: User) -> None:
     if Workload.objects.filter(team=team).exists():
         return
     author = str(owner)
-    work = workload.Workload(
-        name=WORKLOAD_NAME, author=author, requests_per_day=DIGITS_A_DAY, peak_factor=2.5, sla_p95_ms=20, **PLACE
-    )
-    rates = JobRates(author=author, **JOB_RATES)
-    estimates.create(team=team, by=owner, assumed=Assumptions(workload=work, job=rates))
+    usual = {"name": WORKLOAD_NAME, "requests_per_day": DIGITS_A_DAY, "peak_factor": 2.5, "sla_p95_ms": 20, **PLACE}
+    assumed = {"workload": {**usual, "author": author}, "job": {**JOB_RATES, "author": author}}
+    estimates.create(team=team, by=owner, assumed=Assumptions.model_validate(assumed))
+
+
+def _deployments(team: Team, owner: User, versions: dict[str, ModelVersion]) -> None:
+    """Both networks serve the workload; one of them was replaced by its variant since. Invented, like the team."""
+    workload, today = Workload.objects.filter(team=team, name=WORKLOAD_NAME).first(), timezone.localdate()
+    if workload is None or Deployment.objects.filter(team=team).exists():
+        return
+    for version in versions.values():
+        record_deployment(team=team, by=owner, served=version, workload=workload, since=today - SERVED_FOR)
+    replaced = Entry.objects.listed().filter(team=team, name=JOBS[0].entry).first()
+    if replaced is not None:
+        record_deployment(team=team, by=owner, served=replaced, workload=workload, since=today - REPLACED_FOR)
 
 
 def _dataset(team: Team, owner: User) -> Dataset:
