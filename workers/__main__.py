@@ -172,7 +172,7 @@ def predict_command(options: argparse.Namespace) -> int:
 
 
 def estimate_command(options: argparse.Namespace) -> int:
-    from workers.serving.question import answer, example, read_question
+    from workers.question import answer, example, read_question
 
     if options.example:
         return _show(False, None, [example()])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers import node
+from workers import device, node
 from workers.errors import YoursToFix
 from workers.node import Settings
 
@@ -87,3 +87,22 @@ def test_what_the_host_says_of_itself_is_what_it_is(chosen):
     assert (facts.name, facts.cores, facts.slots) == ("n", node.host().cores, chosen.slots)
     assert facts.versions["onnxruntime"] and "onnxruntime" in facts.abilities
     assert facts.sandbox.says
+
+
+def test_a_host_may_declare_which_profile_it_is(chosen):
+    assert (chosen.profile, chosen.calibrates) == ("", True)
+    known = device.profiles().items()
+    here = next(key for key, each in known if each.arch == device.host().arch and each.kind != "host")
+
+    told = node.settings(["--profile", here], {"REDIS_URL": URL, "HUB_PROFILE": "rpi4", "HUB_CALIBRATE": "0"})
+
+    assert (told.profile, told.calibrates) == (here, False)
+    assert node.facts("n", told).profile == here
+
+
+def test_a_profile_that_is_none_or_another_architecture_is_refused():
+    other = next(key for key, each in device.profiles().items() if each.arch and each.arch != device.host().arch)
+
+    for key, said in (("nonsense", "nonsense"), (other, device.host().arch)):
+        with pytest.raises(YoursToFix, match=said):
+            node.settings([], {"REDIS_URL": URL, "HUB_PROFILE": key})

@@ -395,3 +395,12 @@ def test_what_waits_at_peak_stands_beside_the_money(ask, priced):
     text, _ = ask(priced)
 
     assert "At peak, 95 of 100 answers come within 26.9 ms, before 65.7 ms." in text
+
+
+def test_the_wearable_is_a_starting_point_like_the_others(client, vera, entry):
+    client.force_login(vera)
+
+    made = client.post("/workloads/new/", {"preset": "keyword-on-a-wearable", "monthly": ""}, follow=True)
+
+    assert "How long the battery lasts is not known" in made.content.decode()
+    assert Workload.objects.get().assumed.device.author == "Vera"

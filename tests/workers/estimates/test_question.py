@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.workers.estimates import golden
+from workers import question
 from workers.__main__ import main
-from workers.serving import question
 from workers.serving.worked_example import figures
 
 CLOSE = 1e-3
@@ -116,3 +116,39 @@ def test_no_json_is_refused(ask):
     status, _, said = ask("not json")
 
     assert status == 2 and "Expected a workload as JSON" in said
+
+
+def test_a_battery_lasts_as_the_published_example_says(ask):
+    keyword = {"capacity_wh": 0.675, "base_w": 0.5e-3, "rate_per_s": 1, "before_j": 664e-6, "after_j": 332e-6}
+
+    _, said, _ = ask({**in_figures(), "battery": keyword})
+
+    life = said["battery"]
+    assert (life["before"]["value"], life["after"]["value"]) == pytest.approx((464, 649), abs=0.5)
+    assert life["gain"]["value"] == pytest.approx(0.40, abs=0.005) and life["off"]["value"] == pytest.approx(1080)
+
+
+def test_the_right_instance_is_chosen_among_candidates(ask):
+    asked = json.loads(question.example())
+    int8 = asked["variants"]["int8"]
+    _, said, _ = ask({**asked, "candidates": {"c6i.xlarge": int8, "c6i.8xlarge": int8, "c7i.xlarge": None}})
+
+    assert said["sizing"]["chosen"]["instance"] == "c6i.xlarge"
+    reasons = {each["instance"]: each["reason"] for each in said["sizing"]["others"]}
+    assert "more than c6i.xlarge" in reasons["c6i.8xlarge"] and "Not measured" in reasons["c7i.xlarge"]
+
+
+def test_machines_of_ones_own_are_billed_by_hardware_power_and_operations(ask):
+    watts = {name: {"low": value, "value": value, "high": value} for name, value in (("idle_w", 80), ("active_w", 200))}
+    owned = {
+        "title": "server", "workers": 4, "memory_gb": 64, **watts, "hardware_usd": 6000, "life_years": 5,
+        "used_share": 0.5, "operations_usd_per_month": 400, "grid_zone": "DEU",
+    }  # fmt: skip
+    _, said, _ = ask(
+        {**in_figures(), "billing": "on-premises", "on_premises": owned, "overrides": {"usd_per_kwh": 0.2},
+         "pue_low_central_high": [1.5, 1.5, 1.5]}
+    )  # fmt: skip
+
+    power = (80 + 120 * 0.524852) * 7.25 * 730 / 1000 * 1.5 * 0.2
+    bill = said["figures"]["fp32"]["cost-on-premises"]["value"]
+    assert bill == pytest.approx(6000 / (5 * 8760 * 0.5) * 7.25 * 730 + power + 400, rel=CLOSE)

@@ -13,15 +13,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, ValidationError
 
 from workers.errors import Frozen, YoursToFix
-from workers.estimate import Grade, estimates
+from workers.estimate import Grade, InputFact, estimates
+from workers.estimates.battery import Battery, BatteryUse
+from workers.estimates.right_sizing import RightSizing, Sizing
 from workers.serving import power
+from workers.serving.candidates import Candidate
 from workers.serving.figures import Figures, figures
 from workers.serving.jobs import JobRun
 from workers.serving.service import ServiceTime
 from workers.serving.shown import as_hours, headline
 from workers.serving.table_rows import Cpu, Instance
 from workers.serving.tables import Tables, tables
-from workers.serving.workload import HOURS, SHOP_DAY, Billing, Override, OverrideName, Triple, Workload
+from workers.serving.workload import HOURS, SHOP_DAY, Billing, OnPremises, Override, OverrideName, Triple, Workload
 
 AUTHOR = "the question"
 PROVIDER = "aws"
@@ -94,6 +97,37 @@ class ServiceGiven(Given):
     peak_memory_bytes: int = 0
 
 
+    def on(self, device: str, *, workers: int) -> ServiceTime:
+        return ServiceTime(
+            mean_s=self.service_s, p95_s=self.service_p95_s, cs2=self.cs2, workers=workers, device=device,
+            source=AUTHOR, size_bytes=self.size_bytes, peak_memory_bytes=self.peak_memory_bytes,
+        )  # fmt: skip
+
+
+class BatteryGiven(Given):
+    """A device and its feature; bands are low, central, high."""
+
+    capacity_wh: float = Field(gt=0)
+    usable: float = Field(default=0.8, gt=0, le=1)
+    base_w: float = Field(gt=0)
+    rate_per_s: float = Field(ge=0)
+    before_j: float | Band
+    after_j: float | Band
+
+    def use(self) -> BatteryUse:
+        units = {"capacity_wh": "Wh", "usable": "share", "base_w": "W", "rate_per_s": "1/s", "before_j": "J",
+                 "after_j": "J"}  # fmt: skip
+        return BatteryUse.model_validate({name: _fact(name, getattr(self, name), unit) for name, unit in units.items()})
+
+
+def _fact(name: str, given: float | Band, unit: str) -> InputFact:
+    low, value, high = given if isinstance(given, tuple) else (given, given, given)
+    return InputFact(
+        name=name, title=name.replace("_", " "), low=low, value=value, high=high, unit=unit, grade=Grade.ASSUMED,
+        author=AUTHOR, source="typed in",
+    )  # fmt: skip
+
+
 class JobGiven(Given):
     """What making the variants took, once for each."""
 
@@ -103,7 +137,10 @@ class JobGiven(Given):
 
 
 class Question(Given):
-    """Traffic, a machine, and service times by name: the first one is the baseline."""
+    """Traffic, a machine, and service times by name: the first one is the baseline.
+
+    ``candidates`` are other instances of the place for the last variant, None where nobody knows its time there.
+    """
 
     predictions_per_month: float | None = Field(default=None, ge=0)
     requests_per_day: float | None = Field(default=None, ge=0)
@@ -122,6 +159,11 @@ class Question(Given):
     variants: dict[str, ServiceGiven] = Field(min_length=1, max_length=10_000)
     compression_job: JobGiven | None = None
     overrides: dict[OverrideName, float] = {}
+    on_premises: OnPremises | None = None
+    stored_copies: float = 0
+    downloads_per_month: float = 0
+    candidates: dict[str, ServiceGiven | None] = Field(default={}, max_length=1000)
+    battery: BatteryGiven | None = None
 
     def workload(self) -> Workload:
         asked = self.instance
@@ -133,6 +175,8 @@ class Question(Given):
             sla_p95_ms=limit, provider=asked.provider, region=asked.region, instance=asked.name,
             workers_per_instance=asked.workers, billing=self.billing, horizon_months=self.horizon_months,
             serverless_memory_mb=self.serverless.memory_mb, overrides=tuple(self._overrides()),
+            on_premises=self.on_premises, stored_copies=self.stored_copies,
+            downloads_per_month=self.downloads_per_month,
         )  # fmt: skip
 
     def _overrides(self) -> list[Override]:
@@ -187,14 +231,14 @@ class Question(Given):
         return Cpu.model_validate({**fields, **given, "source": AUTHOR, "licence": "own work", "as_of": None})
 
     def services(self) -> list[ServiceTime]:
-        return [
-            ServiceTime(
-                mean_s=each.service_s, p95_s=each.service_p95_s, cs2=each.cs2, workers=self.instance.workers or 1,
-                device=self.instance.name, source=AUTHOR, size_bytes=each.size_bytes,
-                peak_memory_bytes=each.peak_memory_bytes,
-            )
-            for each in self.variants.values()
-        ]  # fmt: skip
+        workers = self.instance.workers or 1
+        return [each.on(self.instance.name, workers=workers) for each in self.variants.values()]
+
+    def sized(self, work: Workload, data: Tables) -> Sizing:
+        """The right one of the candidates."""
+        there = {name: each and each.on(name, workers=1) for name, each in self.candidates.items()}
+        asked = [Candidate(instance=name, service=service) for name, service in there.items()]
+        return RightSizing.choose(work, asked, data=data)
 
     def job(self) -> JobRun | None:
         job = self.compression_job
@@ -240,13 +284,20 @@ def answer(question: Question) -> dict[str, Any]:
     except ValidationError as fault:
         raise _unreadable(fault.errors(include_url=False, include_input=False)[0]["msg"]) from None
     first, *others = question.services()
-    found = figures(work, first, others, data=question.tables(tables()), jobs=[question.job()] * len(others))
+    data = question.tables(tables())
+    found = figures(work, first, others, data=data, jobs=[question.job()] * len(others))
     names = list(question.variants)
+    more: dict[str, Any] = {}
+    if question.candidates:
+        more["sizing"] = question.sized(work, data).model_dump(mode="json")
+    if question.battery is not None:
+        more["battery"] = Battery.lasts(question.battery.use()).model_dump(mode="json")
     return {
         "tables_version": found.tables_version,
         "baseline": names[0],
         "figures": {name: _plain(found, at) for at, name in enumerate(names)},
         "savings": {name: _saved(found, at, work) for at, name in enumerate(names) if at},
+        **more,
     }
 
 
