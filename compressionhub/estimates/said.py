@@ -42,6 +42,8 @@ def figure(number: float | None, unit: str, *, bare: bool = False) -> str:
         return units.duration(number * 3600) if number * 3600 >= 1 else "under 1 s"
     if short == "kg CO2e" and 0 < abs(number) < 0.01:
         return figure(number * 1000, "g CO2e", bare=bare)
+    if short == "kWh" and 0 < abs(number) < 0.01:
+        return figure(number * 1000, "Wh", bare=bare)
     if short == "predictions":
         return units.short_number(number) if bare else f"{units.short_number(number)} predictions"
     if short == "instances":

@@ -63,7 +63,7 @@ MODELS = (
     SampleModel("digits-mlp", "digits-mlp.onnx", "A fully connected network that reads a handwritten digit."),
 )
 GATE = Gate(max_drop_points=1.0)
-WORKLOAD_NAME = "Letters of a national post"
+WORKLOAD_NAME = "Letters of a national post (sample)"
 DIGITS_A_DAY = 100e6 * 20  # a hundred million letters, twenty digits read on each: invented, like the team
 PLACE = {"provider": "azure", "region": "eastus", "instance": "Standard_D4s_v6"}  # its processor has published times
 SERVED_FOR, REPLACED_FOR = timedelta(days=90), timedelta(days=30)
