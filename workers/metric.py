@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AboutMetric(Frozen):
-    """``unit`` is ``share`` (0 to 1) or ``target`` (that of the labels)."""
+    """``unit`` is ``share`` (0 to 1), ``target`` (that of the labels) or ``tokens``."""
 
     title: str
     unit: str

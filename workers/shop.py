@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from workers import datasets, evaluation, formats, scaling
+from workers import datasets, evaluation, formats, intake, scaling
 from workers.contract import Contract
 from workers.errors import Stopped, YoursToFix
 from workers.evaluation.predictions import Predictions
@@ -40,6 +40,13 @@ class Shop:
         """The network as a file the runtime can open; one that came in a zip is written out first."""
         return formats.as_file(Path(given(self.order.model, "model")), Path("scratch") / "unpacked")
 
+    @cached_property
+    def companions(self) -> Path:
+        """The folder with what travels beside the network, such as its tokenizer."""
+        folder = Path("scratch") / "companions"
+        intake.unpack(Path(given(self.order.model, "model")), folder)
+        return folder
+
     @property
     def recipe(self) -> Recipe:
         return given(self.order.recipe, "recipe")
@@ -58,7 +65,9 @@ class Shop:
         proto, facts = formats.inspect(self.model)
         contract = self.order.contract or self._settled() or self._guess(proto, facts, where)
         (Path("out") / CONTRACT_FILE).write_text(contract.model_dump_json())
-        data = datasets.open_data(where, options=self.order.options, contract=contract, seed=self.order.seed)
+        data = datasets.open_data(
+            where, options=self.order.options, contract=contract, seed=self.order.seed, companions=self.companions
+        )
         return LoadedModel(proto=proto, contract=contract), data
 
     def _settled(self) -> Contract | None:

@@ -28,11 +28,15 @@ PART_TOTAL = 1000
 
 @dataclass(frozen=True)
 class Batch:
-    """Ready to feed: one array per input name with the batch axis first, and the labels, if there are any."""
+    """Ready to feed: one array per input name with the batch axis first, and the labels, if there are any.
+
+    ``next_token``: the labels are the tokens themselves, and answers are read as losses per next token.
+    """
 
     inputs: dict[str, np.ndarray]
     labels: np.ndarray | None
     rows: np.ndarray
+    next_token: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

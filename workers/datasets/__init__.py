@@ -14,6 +14,8 @@ from workers.datasets.pictures import picture
 from workers.datasets.raw import Array, Raw, check_finite
 from workers.datasets.recognise import open_raw
 from workers.datasets.split import Split, split
+from workers.datasets.text import Texts
+from workers.datasets.tokenised import OpenedTexts
 from workers.facts import DatasetFacts, Role, RoleFacts, TargetFacts, TensorFacts
 
 if TYPE_CHECKING:
@@ -47,7 +49,9 @@ def inspect(path: Path, *, options: "DataOptions") -> DatasetFacts:
     return _facts(_divide(raw, None, options, seed=0))
 
 
-def open_data(path: Path, *, options: "DataOptions", contract: Contract, seed: int) -> OpenedData:
+def open_data(
+    path: Path, *, options: "DataOptions", contract: Contract, seed: int, companions: Path | None = None
+) -> OpenedData | OpenedTexts:
     """Open a dataset to feed a network.
 
     Args:
@@ -55,11 +59,17 @@ def open_data(path: Path, *, options: "DataOptions", contract: Contract, seed: i
         options: the target column of a table, and the seed of a carved split.
         contract: what the network takes; decides types, layout, scale and the order of classes.
         seed: the job's seed; chooses the calibration rows among the train rows.
+        companions: the folder with the network's tokenizer, for text.
 
     Raises:
         YoursToFix: if the data do not fit the contract.
     """
     divided = _divide(open_raw(path, target=options.target, thorough=False), contract, options, seed=seed)
+    if any(isinstance(column, Texts) for column in divided.raw.inputs.values()):
+        return OpenedTexts(
+            raw=divided.raw, contract=contract, facts=_facts(divided), division=divided.division,
+            labels=divided.labels, companions=companions,
+        )  # fmt: skip
     return OpenedData(
         raw=divided.raw, contract=contract, facts=_facts(divided), division=divided.division, labels=divided.labels
     )

@@ -1,5 +1,6 @@
 """Which kind of dataset a file is, by its bytes, and the way out for those that are refused."""
 
+import codecs
 from pathlib import Path
 
 from workers import archive
@@ -7,10 +8,11 @@ from workers.datasets.images import ENDINGS, open_images
 from workers.datasets.npz import BOMBS_COUNT_FROM_BYTES, open_npz
 from workers.datasets.raw import BadData, Raw
 from workers.datasets.table import open_csv, open_parquet
+from workers.datasets.text import is_prose, open_jsonl, open_prose
 from workers.errors import YoursToFix
 from workers.signatures import head_of, kind_of
 
-ACCEPTED = "an .npz file, a CSV or Parquet table, or a zip of pictures in class folders"
+ACCEPTED = "an .npz file, a CSV or Parquet table, JSON lines, plain text, or a zip of pictures in class folders"
 REPACK = "Unpack it and pack the folder as a zip."
 REFUSED: dict[str, tuple[str, str]] = {
     "pickle": (
@@ -65,15 +67,17 @@ def open_raw(path: Path, *, target: str, thorough: bool) -> Raw:
         return open_parquet(path, target)
     if kind in REFUSED:
         raise NotADataset(kind, *REFUSED[kind])
-    if head[:1] in (b"{", b"["):
-        raise NotADataset("json", "JSON", "Save the table as CSV or Parquet.")
+    if head.removeprefix(codecs.BOM_UTF8)[:1] == b"{":
+        return open_jsonl(path)
+    if head[:1] == b"[":
+        raise NotADataset("json", "a JSON array", "Save the table as CSV or Parquet, texts as JSON lines.")
     if b"\x00" in head:
         raise BadData(
             f"Expected {ACCEPTED}, found a file of an unknown kind.",
             hint="Save arrays with numpy.savez, tables as CSV.",
             code="data.unknown-format",
         )
-    return open_csv(path, target)
+    return open_prose(path) if not target and is_prose(head) else open_csv(path, target)
 
 
 def _open_zip(path: Path, *, thorough: bool) -> Raw:

@@ -16,8 +16,9 @@ from workers.facts import Role
 from workers.metric import Metric, for_contract, metrics
 from workers.model import Progress
 from workers.numerics.classes import NO_CLASS
+from workers.numerics.next_token import NOTHING, next_token_losses
 from workers.report import Interval, MetricDelta
-from workers.workbench import Data
+from workers.workbench import Batch, Data
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -71,7 +72,7 @@ def predict(
     for part in data.batches(role, size=batch, limit=limit):
         if check is not None:
             check()
-        outputs.append(answer(part.inputs, len(part)))
+        outputs.append(read(answer(part.inputs, len(part)), part))
         rows.append(part.rows)
         if part.labels is not None:
             labels.append(part.labels)
@@ -79,6 +80,20 @@ def predict(
             done = sum(map(len, rows))
             progress(done, total, f"{done:,} of {total:,} samples")
     return Predictions(np.concatenate(outputs), np.concatenate(labels) if labels else None, np.concatenate(rows))
+
+
+def read(outputs: np.ndarray, part: Batch) -> np.ndarray:
+    """What is kept of the answers to a batch: scores over a vocabulary become losses at once, as they would not fit."""
+    if not part.next_token or part.labels is None:
+        return outputs
+    if outputs.ndim != 3 or outputs.shape[:2] != part.labels.shape:
+        raise YoursToFix(
+            f"Expected scores for the next token at each of {part.labels.shape[1]} places, found an output of shape"
+            f" {outputs.shape}.",
+            hint="Correct the task in the input contract, or export the network with its scores as first output.",
+            code="model.output-shape",
+        )
+    return next_token_losses(outputs, part.labels)
 
 
 class _Answerer:
@@ -171,6 +186,12 @@ def chance_level(labels: np.ndarray, contract: Contract, name: str = "") -> floa
     Of classes: always the most frequent one; AUC then is one half, and average precision the share of the class (its
     mean over classes). Of numbers: the RMSE of always saying their mean.
     """
+    if contract.task is Task.CAUSAL_LM:
+        return _perplexity_of_frequencies(labels)
+    if contract.task is Task.EMBEDDING:
+        documents = len(np.unique(labels[:, 0]))
+        places = 1 / np.arange(1, documents + 1)
+        return float(places.mean()) if name != "recall_at_1" else 1 / documents
     if contract.task is not Task.CLASSIFICATION:
         values = np.asarray(labels, dtype=np.float64)
         return float(np.sqrt(np.mean(np.square(values - values.mean(axis=0)))))
@@ -183,6 +204,13 @@ def chance_level(labels: np.ndarray, contract: Contract, name: str = "") -> floa
         return float(counts[-1] / counts.sum()) if binary else 1 / len(classes)
     constant = np.full(known.shape, float(classes[counts.argmax()]))
     return metrics()[name or "accuracy"]().measure(constant, known, seed=0).value
+
+
+def _perplexity_of_frequencies(tokens: np.ndarray) -> float:
+    """The perplexity of always giving each token the share it has in this very text."""
+    _, counts = np.unique(tokens[tokens != NOTHING], return_counts=True)
+    shares = counts / counts.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def readable(predictions: Predictions, contract: Contract) -> tuple[np.ndarray, np.ndarray]:

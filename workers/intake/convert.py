@@ -122,7 +122,8 @@ def _contract(network: Network, settings: dict[str, dict[str, object]], *, with_
     task, meaning = TASKS[network.head]
     classes = ()
     if task is Task.CLASSIFICATION:
-        classes = tuple(str(network.config.id2label.get(i, i)) for i in range(network.config.num_labels))
+        names = tuple(str(network.config.id2label.get(i, i)) for i in range(network.config.num_labels))
+        classes = () if all(name == f"LABEL_{i}" for i, name in enumerate(names)) else names
     inputs = (
         (_picture(network, settings.get("preprocessor_config.json", {})),)
         if network.head is Head.PICTURE_CLASSES

@@ -163,6 +163,7 @@ def _export(program: torch.export.ExportedProgram, out: Path, scratch: Path, thr
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         example = tuple(_random(value, 2, LENGTHS[0]) for value in values)
+        program.example_inputs = (example, {})  # the exporter runs the program on them
         made = torch.onnx.export(program, example, dynamo=True, verbose=False)
     if made is None:
         raise NotConverted("Expected a program that becomes ONNX, found none.", hint=EXPORT, code="model.pt2-no-onnx")

@@ -14,6 +14,7 @@ from workers.workbench import Workbench
 
 MOST_BYTES = 2 << 30
 READ_AT_ONCE = 256
+FREE_AXIS = 8
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,7 @@ def example(bench: Workbench) -> tuple[Tensor, ...]:
         if role in roles and roles[role].rows > 1:
             rows = next(bench.batches(role, size=2, limit=2))
             return tuple(torch.from_numpy(rows.inputs[spec.name]) for spec in bench.contract.inputs)
-    return tuple(torch.from_numpy(np.zeros((2, *spec.shape), np.dtype(spec.dtype))) for spec in bench.contract.inputs)
+    return tuple(
+        torch.from_numpy(np.zeros((2, *(side if side > 0 else FREE_AXIS for side in spec.shape)), np.dtype(spec.dtype)))
+        for spec in bench.contract.inputs
+    )

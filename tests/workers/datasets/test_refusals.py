@@ -79,7 +79,7 @@ def test_pickles_and_single_arrays_are_refused(tmp_path):
     write_zip(tmp_path / "d.zip", {"model.onnx": tiny_mlp().SerializeToString()})
     write_zip(tmp_path / "e.zip", {"archive/data.pkl": pickle.dumps(1)})
     write_zip(tmp_path / "f.zip", {"xl/workbook.xml": b"<x/>"})
-    (tmp_path / "g.jsonl").write_bytes(b'{"text": 1}\n')
+    (tmp_path / "g.json").write_bytes(b'[{"text": 1}]\n')
 
     found = [code_of(path) for path in sorted(tmp_path.iterdir())]
 

@@ -10,7 +10,7 @@ NAMES = sorted(metrics())
 
 
 def test_the_metrics_of_the_report_are_there():
-    assert {"accuracy", "macro_f1", "rmse", "auc", "ap", "mean_iou"} <= set(NAMES)
+    assert {"accuracy", "macro_f1", "rmse", "auc", "ap", "mean_iou", "mrr", "recall_at_1", "perplexity"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -19,16 +19,23 @@ def test_it_has_title_unit_source_tasks_and_a_sentence(name):
 
     assert kind.name == name == kind.__module__.rpartition(".")[2]
     assert kind.about.title and kind.about.title != name
-    assert kind.about.unit in ("share", "target")
+    assert kind.about.unit in ("share", "target", "tokens")
     assert any(character.isdigit() for character in kind.about.source), "a source has a year"
     assert kind.about.tasks <= set(Task) and kind.about.tasks
     assert (kind.__doc__ or "").strip()
 
 
-def answers(unit: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def answers(name: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Outputs before, outputs after, and labels, in the form metrics take."""
-    rng = np.random.default_rng(n)
-    if unit == "target":
+    about, rng = metrics()[name].about, np.random.default_rng(n)
+    if Task.EMBEDDING in about.tasks:
+        labels = np.stack([np.repeat(np.arange(n), 2), np.tile([0, 1], n)], axis=1)
+        vectors = np.repeat(rng.normal(size=(n, 8)), 2, axis=0)
+        return vectors + rng.normal(0, 0.3, vectors.shape), vectors + rng.normal(0, 1.5, vectors.shape), labels
+    if Task.CAUSAL_LM in about.tasks:
+        losses = rng.exponential(1.0, size=(n, 9))
+        return losses, losses + rng.exponential(0.5, size=(n, 9)), rng.integers(0, 50, size=(n, 10))
+    if about.unit == "target":
         labels = rng.normal(size=n)
         return labels + rng.normal(0, 0.1, n), labels + rng.normal(0, 0.5, n), labels
     labels = rng.integers(0, 4, n)
@@ -38,7 +45,7 @@ def answers(unit: str, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_value_lies_in_its_interval_and_a_difference_is_after_minus_before(name):
-    metric, (before, after, labels) = metrics()[name](), answers(metrics()[name].about.unit)
+    metric, (before, after, labels) = metrics()[name](), answers(name)
 
     first, second = metric.measure(before, labels, seed=1), metric.measure(after, labels, seed=1)
     delta = metric.compare(before, after, labels, seed=1)
@@ -52,7 +59,7 @@ def test_the_value_lies_in_its_interval_and_a_difference_is_after_minus_before(n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_does_not_differ_from_itself(name):
-    metric, (before, _, labels) = metrics()[name](), answers(metrics()[name].about.unit)
+    metric, (before, _, labels) = metrics()[name](), answers(name)
 
     delta = metric.compare(before, before, labels, seed=1)
 
@@ -61,7 +68,7 @@ def test_a_network_does_not_differ_from_itself(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_interval(name):
-    metric, (before, _, labels) = metrics()[name](), answers(metrics()[name].about.unit)
+    metric, (before, _, labels) = metrics()[name](), answers(name)
 
     assert metric.measure(before, labels, seed=9) == metric.measure(before, labels, seed=9)
 
