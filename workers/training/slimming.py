@@ -16,12 +16,14 @@ import torch
 from torch import Tensor, fx, nn
 
 from workers.graph.fx.operators.constants import constant
+from workers.graph.fx.operators.shape import concat, slice_axes
 from workers.numerics import ranking
 from workers.training import anatomy
 from workers.training.anatomy import Kind, Organ
 
 Criterion = Literal["l1", "l2", "taylor", "geometric-median"]
 COUNTING = frozenset({"Reshape", "Expand"})
+END = 2**31 - 1  # of any shape
 TOLERANCE = 1e-3  # of the largest output
 
 
@@ -148,7 +150,7 @@ def _recount(module: fx.GraphModule, organ: Organ, kept: int, shapes: anatomy.Sh
     for node in organ.between:
         kind = anatomy.op_type(node)
         if kind in COUNTING:
-            _retarget(module, node, sizes, shapes.sizes.get(node, ()))
+            _retarget(module, node, sizes, shapes)
         elif kind == "Split" and len(node.args) > 1 and isinstance(node.args[1], tuple):
             parts: tuple[Any, ...] = node.args[1]
             node.update_arg(1, tuple(sizes.get(size, size) for size in parts))
@@ -168,26 +170,64 @@ def _counted(module: fx.GraphModule, organ: Organ, kept: int) -> dict[int, int]:
     return {number: number // organ.units * kept for number in (*numbers, organ.units * heads, organ.units)}
 
 
-def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], made: tuple[int, ...]) -> None:
-    """Write new numbers into a fixed target shape; only the first that counts units is one."""
-    target = node.args[1]
+def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], shapes: anatomy.Shapes) -> None:
+    """Write a new number where a target shape counts units with a fixed one."""
+    target, source = node.args[1], node.args[0]
+    made = shapes.sizes.get(node, ())
+    before = shapes.sizes.get(source, ()) if isinstance(source, fx.Node) else ()
+    shared = 0 if anatomy.op_type(node) == "Expand" else _common(before, made)
     if isinstance(target, tuple):
-        node.update_arg(1, _replaced(target, sizes))
-    elif isinstance(target, fx.Node) and anatomy.op_type(target) == "Concat":
-        entries = [(_number(arg), arg) for arg in target.args]
-        changed = _replaced(tuple(number for number, _ in entries), sizes)
-        with module.graph.inserting_before(target):
-            args = tuple(
-                arg if number == now else _constant(module, now)
-                for (number, arg), now in zip(entries, changed, strict=True)
-            )
-            fresh = module.graph.create_node("call_function", target.target, args, dict(target.kwargs))
-        node.update_arg(1, fresh)
+        place = _counting(target, made, sizes, shared)
+        if place is not None:
+            node.update_arg(1, (*target[:place], sizes[made[place]], *target[place + 1 :]))
+    elif isinstance(target, fx.Node):
+        is_listed = anatomy.op_type(target) == "Concat" and len(target.args) == len(made)  # entry by entry
+        known = tuple(_number(part) for part in target.args) if is_listed else made  # else any may be a fixed one
+        place = _counting(known, made, sizes, shared)
+        if place is not None:
+            node.update_arg(1, _with_entry(module, node, place, sizes[made[place]], is_listed=is_listed))
 
 
-def _replaced(target: tuple[Any, ...], sizes: dict[int, int]) -> tuple[Any, ...]:
-    place = next((place for place, size in enumerate(target) if place and size in sizes), None)
-    return target if place is None else (*target[:place], sizes[target[place]], *target[place + 1 :])
+def _counting(target: tuple[Any, ...], made: tuple[int, ...], sizes: dict[int, int], shared: int) -> int | None:
+    """Where a target shape counts units with a fixed number; None where it finds out by itself.
+
+    Args:
+        target: -1 and 0 where a number is found out.
+        made: the shape that came out.
+        shared: leading axes that are those of the input, which come last.
+    """
+    for place in (*range(max(shared, 1), len(made)), *range(1, shared)):
+        if made[place] in sizes and target[place] == made[place]:
+            return place
+        if place >= shared and target[place] == -1:
+            return None
+    return None
+
+
+def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How many leading axes two shapes share."""
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+
+
+def _with_entry(module: fx.GraphModule, node: fx.Node, place: int, number: int, *, is_listed: bool) -> fx.Node:
+    """The computed target shape of a node with one of its entries fixed.
+
+    Args:
+        is_listed: the shape is a Concat of one part for each entry.
+    """
+    graph, target = module.graph, node.args[1]
+    assert isinstance(target, fx.Node)  # the caller saw to it
+
+    def call(function: Any, *args: Any, **settings: Any) -> fx.Node:
+        return graph.create_node("call_function", function, args, settings)
+
+    with graph.inserting_before(node):
+        fixed = call(constant, (number,), "int64", (1,))
+        if is_listed:
+            return call(concat, *target.args[:place], fixed, *target.args[place + 1 :], axis=0)
+        before = call(slice_axes, target, (0,), (place,), (0,))
+        behind = call(slice_axes, target, (place + 1,), (END,), (0,))
+        return call(concat, before, fixed, behind, axis=0)
 
 
 def _number(entry: Any) -> Any:
@@ -196,10 +236,6 @@ def _number(entry: Any) -> Any:
         values = np.array(entry.args[0]).ravel()
         return int(values[0]) if len(values) == 1 else 0
     return 0
-
-
-def _constant(module: fx.GraphModule, number: int) -> fx.Node:
-    return module.graph.create_node("call_function", constant, ((number,), "int64", (1,)))
 
 
 def _linear(module: fx.GraphModule, path: str) -> Any:

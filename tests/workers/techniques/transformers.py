@@ -118,6 +118,70 @@ def decoder() -> LoadedModel:
     return LoadedModel(proto=exported(randomize(LanguageModel()), ids), contract=contract)
 
 
+class Grouped(nn.Module):
+    """Attention as large language models have it: keys and values shared by two query heads each; a gated part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(24), nn.LayerNorm(24)
+        self.query, self.key, self.value = nn.Linear(24, 24), nn.Linear(24, 12), nn.Linear(24, 12)
+        self.out, self.gate, self.up, self.down = (
+            nn.Linear(24, 24),
+            *(nn.Linear(24, 40) for _ in "gu"),
+            nn.Linear(40, 24),
+        )
+
+    def _split(self, x: Tensor, heads: int) -> Tensor:
+        return x.view(x.size(0), x.size(1), heads, 4).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(x)
+        q, k, v = self._split(self.query(y), 6), self._split(self.key(y), 3), self._split(self.value(y), 3)
+        k, v = (
+            one[:, :, None].expand(one.size(0), 3, 2, one.size(2), 4).reshape(one.size(0), 6, one.size(2), 4)
+            for one in (k, v)
+        )
+        made = (q @ k.transpose(-1, -2) / 2).softmax(-1) @ v
+        x = x + self.out(made.transpose(1, 2).reshape(x.size(0), x.size(1), 24))
+        y = self.norm2(x)
+        return x + self.down(torch.nn.functional.silu(self.gate(y)) * self.up(y))
+
+
+class Packed(nn.Module):
+    """Attention whose queries, keys and values come from one layer, as vision libraries write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(24), nn.LayerNorm(24)
+        self.qkv, self.out = nn.Linear(24, 72), nn.Linear(24, 24)
+        self.wide, self.narrow = nn.Linear(24, 40), nn.Linear(40, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = self.qkv(self.norm1(x)).reshape(x.size(0), x.size(1), 3, 6, 4).permute(2, 0, 3, 1, 4)
+        q, k, v = packed.unbind(0)
+        made = (q @ k.transpose(-1, -2) / 2).softmax(-1) @ v
+        x = x + self.out(made.transpose(1, 2).reshape(x.size(0), x.size(1), 24))
+        return x + self.narrow(torch.relu(self.wide(self.norm2(x))))
+
+
+def stream(block: Callable[[], nn.Module]) -> LoadedModel:
+    """Two blocks one after the other on (N, 5, 24)."""
+    contract = Contract(
+        task=Task.OTHER, inputs=(InputSpec(name="in0", shape=(5, 24)),), outputs=(OutputSpec(name="out"),)
+    )
+    torch.manual_seed(0)
+    network = randomize(nn.Sequential(block(), block()))
+    return LoadedModel(proto=exported(network, torch.zeros(2, 5, 24)), contract=contract)
+
+
+def grouped() -> LoadedModel:
+    return stream(Grouped)
+
+
+def packed() -> LoadedModel:
+    return stream(Packed)
+
+
 class Material:
     """Random rows for the inputs of a contract; training, calibration and validation rows differ. No labels."""
 
