@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from compressionhub.accounts.actions import audit
-from compressionhub.accounts.models import User
+from compressionhub.accounts.models import Team, User
 from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, NotAllowed, WrongState
 from compressionhub.library.names import display_name
@@ -39,7 +39,8 @@ def ask(*, report: Report, by: User, why: str) -> Approval:
         team=report.team, entry=entries[0], report=report, sha256=report.sha256, why=reason, asked_by=by
     )  # fmt: skip
     _must_hold(approval)
-    if open_one := Approval.objects.select_for_update().filter(entry=entries[0]).waiting().first():
+    Team.objects.select_for_update().get(pk=report.team_id)  # two requests at once do not meet
+    if open_one := Approval.objects.filter(entry=entries[0]).waiting().select_related("report").first():
         raise WrongState(
             f"A request for {entries[0]} is open already, on report #{open_one.report.number}.",
             hint="Wait for its decision, or take it back first.",

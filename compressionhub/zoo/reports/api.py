@@ -48,7 +48,7 @@ class WholeReportOut(ReportOut):
 
 @router.get("/reports", response=list[ReportOut], summary="List reports, newest first")
 def reports(request: Asked, page: Annotated[Page, Query()]) -> list[ReportOut]:
-    return [_told(row) for row in _mine(request)[page.cut()]]
+    return [_told(row) for row in _mine(request).defer("evidence_text")[page.cut()]]
 
 
 @router.get("/reports/{pk}", response=WholeReportOut, summary="One report with its evidence", by_alias=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.db.models import QuerySet
@@ -12,6 +13,7 @@ from compressionhub.estimates.models import Workload
 from compressionhub.zoo.models import Entry
 from compressionhub.zoo.reports.actions import MOST_DAYS, MOST_VARIANTS, TITLE_LETTERS
 
+MOST_OFFERED = 200
 DAYS = ((1, "1 day"), (7, "7 days"), (30, "30 days"), (MOST_DAYS, f"{MOST_DAYS} days"))
 
 
@@ -20,7 +22,8 @@ class ReportForm(forms.Form):
 
     entry = forms.ModelMultipleChoiceField(
         Entry.objects.none(), label="Variants", widget=forms.CheckboxSelectMultiple,
-        help_text=f"One, or up to {MOST_VARIANTS} to compare. Each stands against its own baseline.",
+        help_text=f"One, or up to {MOST_VARIANTS} to compare. Each stands against its own baseline. "
+        f"Of many, the newest {MOST_OFFERED} are here; choose another one on its own page.",
     )  # fmt: skip
     workload = forms.ModelChoiceField(Workload.objects.none(), label="Workload", empty_label=None)
     question = forms.CharField(
@@ -29,8 +32,10 @@ class ReportForm(forms.Form):
     )  # fmt: skip
 
     def __init__(self, data: Any = None, *, user: User, team: Team, chosen: list[str], workload: str) -> None:
+        """``chosen`` and ``workload`` are ids of what is chosen beforehand."""
         super().__init__(data, initial={"entry": chosen, "workload": workload or None})
         self.fields["entry"].queryset = offered(user)  # type: ignore[attr-defined]
+        self.fields["entry"].choices = _boxes(offered(user), chosen)  # type: ignore[attr-defined]
         self.fields["workload"].queryset = Workload.objects.filter(team=team)  # type: ignore[attr-defined]
         self.fields["workload"].widget.attrs["class"] = "form-select"
         self.fields["question"].widget.attrs["class"] = "form-control"
@@ -45,6 +50,12 @@ class ReportForm(forms.Form):
 def offered(user: User) -> QuerySet[Entry]:
     """The entries a person may put on a report."""
     return Entry.objects.visible_to(user).listed().select_related("team", "job", "published_by")
+
+
+def _boxes(found: QuerySet[Entry], chosen: list[str]) -> list[tuple[UUID, str]]:
+    """A box for each chosen entry and for the newest others; their records stay unread."""
+    names = found.values_list("pk", "name")
+    return [*names.filter(pk__in=chosen), *names.exclude(pk__in=chosen)[:MOST_OFFERED]]
 
 
 class ShareForm(forms.Form):

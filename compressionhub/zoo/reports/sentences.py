@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from compressionhub.estimates import said
 from compressionhub.estimates.assumptions import Assumptions
+from compressionhub.jobs.gate import is_relative
 from compressionhub.ui import units
 from compressionhub.ui.templatetags.figures import metric_word
 from compressionhub.ui.words import VERDICTS
@@ -34,8 +35,11 @@ def question(variants: Sequence[Variant], workload: str) -> str:
 def setting(assumed: Assumptions) -> str:
     """The traffic and the machine, as the line under the title."""
     work = assumed.workload
-    place = "serverless" if work.billing == "serverless" else f"{work.instance}, {work.billing}"
-    return f"{units.short_number(work.monthly)} predictions a month, {work.region}, {place}."
+    if work.on_premises is not None:
+        place = f"on premises, {work.on_premises.title}"
+    else:
+        place = f"{work.region}, {'serverless' if work.billing == 'serverless' else f'{work.instance}, {work.billing}'}"
+    return f"{units.short_number(work.monthly)} predictions a month, {place}."
 
 
 def answer(variants: Sequence[Variant]) -> str:
@@ -95,8 +99,9 @@ def _accuracy(record: Record) -> str:
     span = f"{units.number(worst, 2, signed=True)} to {units.number(best, 2, signed=True)}"
     noise = "more than noise" if record.delta.distinguishable else "within noise"
     risk = "; the interval crosses the limit" if record.gate_result.at_risk else ""
+    unit = "% of the baseline" if is_relative(record.headline) else "points"
     return (
-        f"{metric_word(record.headline)} {units.number(middle, 2, signed=True)} points ({span}), {noise}. "
+        f"{metric_word(record.headline)} {units.number(middle, 2, signed=True)} {unit} ({span}), {noise}. "
         f"Its gate, {record.gate.summary}, is passed{risk}."
     )
 

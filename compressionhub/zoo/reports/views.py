@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -25,14 +26,13 @@ from compressionhub.zoo.reports.sheet import sheet_of
 from compressionhub.zoo.views import safe_name
 
 PAGE = 50
-MOST_OFFERED = 200
 
 
 @team_required
 @require_GET
 def index(request: HubRequest) -> HttpResponse:
     found = Report.objects.filter(team=request.team).order_by("-number")
-    found = found.select_related("made_by").prefetch_related("approvals")
+    found = found.select_related("made_by").prefetch_related("approvals").defer("evidence_text")
     context = {
         "reports": Paginator(found, PAGE).get_page(request.GET.get("page")),
         "waiting": Approval.objects.filter(team=request.team).waiting().count(),
@@ -46,7 +46,8 @@ def new(request: HubRequest) -> HttpResponse:
     """Choose what stands on a report. ``entry`` (again and again) and ``workload`` choose beforehand."""
     require(request.user, Verb.REPORT, request.team)
     workloads = Workload.objects.filter(team=request.team)
-    chosen, workload = request.GET.getlist("entry"), request.GET.get("workload", "")
+    chosen = (request.POST if request.method == "POST" else request.GET).getlist("entry")
+    workload = request.GET.get("workload", "")
     form = ReportForm(
         request.POST if request.method == "POST" else None, user=request.user, team=request.team,
         chosen=[each for each in chosen if _is_id(each)], workload=workload if _is_id(workload) else "",
@@ -133,7 +134,7 @@ def share(request: HubRequest, pk: UUID) -> HttpResponse:
     if not form.is_valid():
         raise Invalid("Expected how long the link is to work.", hint="Choose one of the list.", code="report.days")
     link, token = actions.share(report=found, by=request.user, days=form.cleaned_data["days"])
-    address = request.build_absolute_uri(f"/shared/{token}/")
+    address = request.build_absolute_uri(reverse("shared", args=[token]))
     return _page(request, found, made_link=link, address=address)
 
 

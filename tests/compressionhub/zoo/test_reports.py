@@ -15,10 +15,12 @@ from compressionhub.accounts.models import AuditEntry
 from compressionhub.errors import Invalid, NotAllowed
 from compressionhub.estimates import actions as workloads
 from compressionhub.estimates.models import Workload
+from compressionhub.zoo import actions as zoo
 from compressionhub.zoo import savings
 from compressionhub.zoo.models import Entry, Standing
-from compressionhub.zoo.reports import actions, evidence, files
+from compressionhub.zoo.reports import actions, evidence, files, forms, sentences
 from compressionhub.zoo.reports.models import FrozenReport, Report
+from workers.serving.workload import OnPremises, Triple
 
 HOSTILE = [
     "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '  "=1+1"', "' =cmd", "a;=1+1", "; =1", "\uff1d1+1", "\u200b=1",
@@ -185,8 +187,6 @@ def _as_any_program_splits(written: str) -> Iterator[str]:
 
 
 def test_several_variants_are_compared_and_the_best_is_the_answer(client, team, vera, adam, finished, priced, workload):
-    from compressionhub.zoo import actions as zoo
-
     slower = zoo.publish(job=finished(speedup=1.0, word="smaller-only"), by=adam, name="only-smaller")
     record = slower.record_json
     record["report"]["environment"]["device"] = "c6i-xlarge-1t"
@@ -264,3 +264,30 @@ def test_the_api_gives_the_kept_evidence_to_the_team_alone(client, vera, charlie
     client.force_login(charlie)
     assert client.get("/api/v1/reports").json() == []
     assert client.get(f"/api/v1/reports/{made.pk}").status_code == 404
+
+
+def test_an_old_entry_that_was_chosen_on_its_page_is_offered_beside_the_newest(
+    client, vera, adam, finished, priced, workload, monkeypatch
+):
+    monkeypatch.setattr(forms, "MOST_OFFERED", 1)
+    for name in ("newer", "newest"):
+        zoo.publish(job=finished(), by=adam, name=name)
+    client.force_login(vera)
+
+    page = client.get(f"/reports/new/?entry={priced.pk}").content.decode()
+
+    boxes = re.findall(r'type="checkbox" name="entry".*?<bdi>([^<]*)</bdi>', page, re.DOTALL)
+    assert boxes == ["digits-int8", "newest"]
+
+
+def test_the_line_under_the_title_names_an_owned_machine_without_a_region(workload):
+    watts = Triple(low=50, value=60, high=70)
+    owned = OnPremises(
+        title="rack 7", workers=4, memory_gb=16, idle_w=watts, active_w=watts, hardware_usd=1, life_years=4,
+        used_share=1, operations_usd_per_month=0,
+    )  # fmt: skip
+    changed = workload.assumed.workload.model_copy(update={"billing": "on-premises", "on_premises": owned})
+
+    said = sentences.setting(workload.assumed.model_copy(update={"workload": changed}))
+
+    assert said == "1 B predictions a month, on premises, rack 7."
