@@ -1,9 +1,17 @@
 """The energy-label style summary of an entry: one arrow per quantity on a log ladder of 1x to 8x, without letters."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
+from compressionhub.estimates import said
+from compressionhub.ui import units
+from compressionhub.zoo.measured import measured
 from compressionhub.zoo.record import Record
+from compressionhub.zoo.savings import Usual
+from workers.estimate import Amount
+from workers.serving.shown import NOTHING
 
 LADDER = (1, 2, 4, 8)
 SPEED_WORDS: dict[str | None, str] = {"faster": "Faster", "slower": "Slower", "not-faster": "Not faster"}
@@ -11,21 +19,25 @@ SPEED_WORDS: dict[str | None, str] = {"faster": "Faster", "slower": "Slower", "n
 
 @dataclass(frozen=True)
 class Arrow:
-    """One quantity against its baseline. ``tip``, ``low`` and ``high`` are percent of the ladder's width."""
+    """One quantity against its baseline. ``tip``, ``low`` and ``high`` are percent of the ladder's width.
 
+    ``said`` is the variant's figure and ``beside`` what stands small next to it; ``why`` is that figure with all that
+    it rests on. Without a ``ratio`` nothing is known of it, for the reason that ``beside`` gives.
+    """
+
+    key: str
     title: str
     under: str
-    ratio: float
+    ratio: float | None
     low: float
     high: float
-    exact: bool
-    value: float
-    unit: str
-    baseline: float
+    said: str
+    beside: str
+    why: Amount
 
     @property
     def tip(self) -> float:
-        return place(self.ratio)
+        return place(self.ratio or 0.0)
 
     @property
     def band_start(self) -> float:
@@ -36,8 +48,12 @@ class Arrow:
         return max(0.0, place(self.high) - place(self.low))
 
     @property
+    def is_exact(self) -> bool:
+        return self.low == self.high
+
+    @property
     def is_worse(self) -> bool:
-        return self.ratio < 0.95
+        return self.ratio is not None and self.ratio < 0.95
 
 
 @dataclass(frozen=True)
@@ -62,47 +78,79 @@ def place(ratio: float) -> float:
     return min(100.0, max(0.0, math.log2(max(ratio, 1e-9)) / math.log2(LADDER[-1]) * 100))
 
 
-def arrows(record: Record) -> list[Arrow]:
-    """What the entry gained: latency per batch, size on disk, size to ship, memory."""
-    report = record.report
-    found = [_latency(record, batch) for batch in report.delta.speedup]
+def arrows(record: Record, usual: Usual | None = None) -> list[Arrow]:
+    """What the entry gained: latency per batch, size on disk and to ship, memory; and, estimated for the team's usual
+    workload, money, energy and carbon."""
+    report, why = record.report, measured(record)
     before, after = report.baseline, report.result
-    found.append(_exact("Smaller", "Not smaller", "file on disk", before.size_bytes, after.size_bytes))
-    found.append(_exact("Smaller to ship", "Not smaller to ship", "zipped", before.zip_bytes, after.zip_bytes))
-    found.append(
-        _exact("Less memory", "More memory", "peak, batch 1", before.peak_memory_bytes, after.peak_memory_bytes)
+    sizes = (
+        ("size", "Smaller", "Not smaller", "file on disk", before.size_bytes, after.size_bytes),
+        ("zip", "Smaller to ship", "Not smaller to ship", "zipped", before.zip_bytes, after.zip_bytes),
+        ("memory", "Less memory", "Not less memory", "peak, batch 1", before.peak_memory_bytes, after.peak_memory_bytes),
     )
-    return found
+    return [
+        *(_latency(record, batch, why[f"latency-{batch}"]) for batch in report.delta.speedup),
+        *(_exact(*size, why=why[size[0]]) for size in sizes),
+        *(_estimated(usual, *each) for each in ESTIMATED if usual is not None),
+    ]
 
 
-def _latency(record: Record, batch: str) -> Arrow:
+ESTIMATED = (
+    ("bill", "Cheaper", "Not cheaper", "cost-per-million"),
+    ("energy", "Less energy", "Not less energy", "energy-per-inference"),
+    ("carbon", "Less CO₂e", "Not less CO₂e", "sci"),
+)
+
+
+def _estimated(usual: Usual, name: str, better: str, worse: str, each: str) -> Arrow:
+    """Before divided by after, from the share that is saved under the team's usual workload."""
+    found = usual.found
+    under = f"at {units.short_number(found.assumed.workload.monthly)} a month"
+    if not found.is_known:
+        why = Amount.unknown("share", found.unknown)
+        return Arrow(name, better, under, None, 0, 0, units.UNKNOWN, found.unknown, why)
+    share: Amount = getattr(found, name).share
+    figure = found.after(each)
+    if share.value is None:
+        return Arrow(name, better, under, None, 0, 0, said.value(figure), share.reason, share)
+    ratio, low, high = (_ratio(end if end is not None else share.value) for end in (share.value, share.low, share.high))
+    beside = "exact" if low == high else f"{units.times(low).rstrip('×')} to {units.times(high)}"
+    title = better if share.value > NOTHING else worse
+    return Arrow(name, title, under, ratio, low, high, said.value(figure), beside, figure)
+
+
+def _ratio(share: float) -> float:
+    return 1 / max(1 - share, 1e-9)
+
+
+def _latency(record: Record, batch: str, why: Amount) -> Arrow:
     ratio, report = record.report.delta.speedup[batch], record.report
     threads = "1 thread" if report.environment.threads == 1 else f"{report.environment.threads} threads"
     return Arrow(
+        key=f"latency-{batch}",
         title=SPEED_WORDS.get(report.verdict.batches.get(batch), "Speed"),
         under=f"batch {batch}, {threads}",
         ratio=ratio.value,
         low=ratio.low,
         high=ratio.high,
-        exact=False,
-        value=report.result.latency[batch].p50_ms,
-        unit="ms",
-        baseline=report.baseline.latency[batch].p50_ms,
+        said=units.milliseconds(report.result.latency[batch].p50_ms),
+        beside=f"{units.times(ratio.low).rstrip('×')} to {units.times(ratio.high)}",
+        why=why,
     )
 
 
-def _exact(better: str, worse: str, under: str, before: int, after: int) -> Arrow:
+def _exact(key: str, better: str, worse: str, under: str, before: int, after: int, *, why: Amount) -> Arrow:
     ratio = before / max(after, 1)
     return Arrow(
+        key=key,
         title=better if ratio > 1 else worse,
         under=under,
         ratio=ratio,
         low=ratio,
         high=ratio,
-        exact=True,
-        value=after,
-        unit="bytes",
-        baseline=before,
+        said=units.file_size(after),
+        beside=f"baseline {units.file_size(before)}",
+        why=why,
     )
 
 

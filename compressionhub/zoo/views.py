@@ -19,6 +19,7 @@ from compressionhub.zoo.catalogue import ORDERS, browse
 from compressionhub.zoo.compare.page import Asked
 from compressionhub.zoo.forms import PublishForm
 from compressionhub.zoo.history import history
+from compressionhub.zoo.measured import measured
 from compressionhub.zoo.models import Entry, Standing
 
 
@@ -48,11 +49,12 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
     found = get_object_or_404(
         Entry.objects.visible_to(request.user).select_related("published_by", "model", "baseline__model"), pk=pk
     )
-    own = found.team_id == request.team.pk
+    own, usual = found.team_id == request.team.pk, savings.usual(request.team, found)
     context = {
         "entry": found,
         "record": found.record,
-        "arrows": label.arrows(found.record),
+        "arrows": label.arrows(found.record, usual),
+        "whys": measured(found.record),
         "accuracy": label.accuracy_bar(found.record),
         "may_withdraw": found.is_listed and may(request.user, Verb.PUBLISH, found.team),
         "may_download": may(request.user, Verb.DOWNLOAD, request.team),
@@ -61,7 +63,7 @@ def entry(request: HubRequest, pk: UUID) -> HttpResponse:
         "changed": described(changes, found.record.contract) if (changes := found.record.report.changes) else None,
         "may_report": may(request.user, Verb.REPORT, request.team),
         "approval": latest(found, request.team),
-        "usual": savings.usual(request.team, found),
+        "usual": usual,
         "history": history(request.user, found.baseline, found) if own and found.baseline else None,
     }
     return render(request, "zoo/entry.html", context)
