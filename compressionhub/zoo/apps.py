@@ -1,5 +1,7 @@
 """The zoo app: the top layer, with the home page and the catalogue."""
 
+import importlib
+
 from django.apps import AppConfig
 from django.http import HttpRequest
 
@@ -15,6 +17,7 @@ class ZooConfig(AppConfig):
         from compressionhub.zoo.history import panel
         from compressionhub.zoo.lineage import nodes
 
+        importlib.import_module("compressionhub.zoo.receivers")
         lineage.register("zoo", nodes)
         panels.register("deployments", panel)
 

@@ -86,7 +86,7 @@ def arrows(record: Record, usual: Usual | None = None) -> list[Arrow]:
     sizes = (
         ("size", "Smaller", "Not smaller", "file on disk", before.size_bytes, after.size_bytes),
         ("zip", "Smaller to ship", "Not smaller to ship", "zipped", before.zip_bytes, after.zip_bytes),
-        ("memory", "Less memory", "Not less memory", "peak, batch 1", before.peak_memory_bytes, after.peak_memory_bytes),
+        ("memory", "Less memory", "Not less memory", "at peak", before.peak_memory_bytes, after.peak_memory_bytes),
     )
     return [
         *(_latency(record, batch, why[f"latency-{batch}"]) for batch in report.delta.speedup),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.urls import reverse
+
 from compressionhub.estimates import said
 from workers.serving.workload import Currency
 
@@ -143,7 +145,7 @@ def _option(served: Sequence[_Served], steps: list[tuple[date, float, float]], u
             _gap("_", paid, {}), _gap("Saved", saved, {"areaStyle": {"color": "$accent/band"}}),
             _line("Without compression", without, last[1], {"color": "$base", "width": 1.5, "type": [4, 3]}, "$ink-2"),
             _line("Paid", paid, last[0], {"color": "$accent", "width": 2.5}, "$ink"),
-            _marks(served, steps, unit),
+            *_marks(served, steps, unit),
         ],
     }  # fmt: skip
 
@@ -164,26 +166,26 @@ def _line(name: str, data: list[list[Any]], last: str, look: dict[str, Any], ink
     }  # fmt: skip
 
 
-def _marks(served: Sequence[_Served], steps: list[tuple[date, float, float]], unit: str) -> dict[str, Any]:
+def _marks(served: Sequence[_Served], steps: list[tuple[date, float, float]], unit: str) -> list[dict[str, Any]]:
     """A ring where a variant began to serve; those that save most are named."""
     paid_on = {day: paid for day, paid, _ in steps}
     began = [each for each in served if each.line.variant and each.line.since in paid_on]
-    named = {id(each) for each in sorted(began, key=lambda each: each.paid - each.without)[:MOST_NAMED]}
-    data = [
+    ordered = sorted(began, key=lambda each: each.paid - each.without)
+    name = {"show": True, "position": "bottom", "distance": 8, "color": "$ink-2", "formatter": "$fmt:name"}
+    return [
         {
-            "value": [_at(each.line.since), paid_on[each.line.since]],
-            "name": each.line.name,
-            "url": f"/deployments/{each.line.pk}/",
-            "tip": _tip(each, unit),
-            "label": {"show": id(each) in named},
+            "type": "scatter", "symbolSize": 10, "data": [_mark(each, paid_on, unit) for each in some],
+            "itemStyle": {"color": "$surface", "borderColor": "$accent", "borderWidth": 2},
+            **({"label": name, "labelLayout": {"hideOverlap": True}} if named else {}),
         }
-        for each in began
-    ]
-    return {
-        "type": "scatter", "symbolSize": 10, "data": data, "labelLayout": {"hideOverlap": True},
-        "itemStyle": {"color": "$surface", "borderColor": "$accent", "borderWidth": 2},
-        "label": {"position": "bottom", "distance": 8, "color": "$ink-2", "formatter": "$fmt:name"},
-    }  # fmt: skip
+        for named, some in ((True, ordered[:MOST_NAMED]), (False, ordered[MOST_NAMED:]))
+    ]  # fmt: skip
+
+
+def _mark(each: _Served, paid_on: dict[date, float], unit: str) -> dict[str, Any]:
+    place = [_at(each.line.since), paid_on[each.line.since]]
+    address = reverse("zoo:deployment", args=[each.line.pk])
+    return {"value": place, "name": each.line.name, "url": address, "tip": _tip(each, unit)}
 
 
 def _tip(each: _Served, unit: str) -> str:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from compressionhub.estimates import actions as estimates
 from compressionhub.estimates.assumptions import JobRates
 from compressionhub.jobs.models import Job
+from compressionhub.library import actions as library
 from compressionhub.zoo import actions as zoo
 from compressionhub.zoo import deploying, kept, savings
 from compressionhub.zoo.deployed import count
@@ -218,7 +219,7 @@ def test_the_trend_steps_where_deployments_begin(record, priced, team, bob):
     assert [value for _, value in paid] == pytest.approx([899.73, 434.35, 434.35], rel=1e-3)
     whole = sum(month.paid for month in drawn.months)
     assert whole == pytest.approx(sum(value for value in _by_day(paid)), rel=1e-6)
-    marks = drawn.option["series"][-1]["data"]
+    marks = drawn.option["series"][-2]["data"]
     assert [mark["value"][0] for mark in marks] == [ago(30).isoformat()] and marks[0]["name"] == "digits-cnn"
 
 
@@ -294,3 +295,13 @@ def test_odd_queries_do_not_break_home(client, vera, record, priced, query):
     client.force_login(vera)
 
     assert client.get(f"/?{query}").status_code == 200
+
+
+def test_figures_come_with_the_first_measurement_of_a_baseline(record, version, dataset, entry, team, bob):
+    made = record(version)
+    portfolio(team, bob, today=TODAY)
+    assert DeploymentFigures.objects.filter(pk=made.pk).exists()
+
+    library.record_measurement(version=version, measured=entry.record.report.baseline, dataset=dataset, device="any")
+
+    assert not DeploymentFigures.objects.filter(pk=made.pk).exists()
