@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import lru_cache
+from uuid import UUID
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Sum
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Min, Sum
 
 from compressionhub.accounts.models import Team
 from compressionhub.errors import HubError
 from compressionhub.estimates import tables
+from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.estimates.models import Workload
 from compressionhub.jobs.models import Job
+from compressionhub.jobs.queries import JobQuerySet
 from compressionhub.jobs.states import Kind
 from workers.errors import YoursToFix
 from workers.estimate import Amount
+from workers.report import Metering
 from workers.serving import shown
-from workers.serving.totals import spent
+from workers.serving.jobs import JobRun
+from workers.serving.totals import Part, spent, total
 
 NO_RATES = "No workload says what an hour of the host costs and what it draws. There is no default: type both in."
 
@@ -28,6 +34,7 @@ class Spending:
     jobs: int
     hours: float
     since: date | None
+    metered: int
     cost: Amount
     energy: Amount
     carbon: Amount
@@ -49,25 +56,90 @@ class Spending:
 
 
 def spending(team: Team, usual: Workload | None) -> Spending:
-    """Add up the team's jobs under the rates of its usual workload."""
-    jobs, hours, since = _hours(team)
-    unknown = [Amount.unknown(unit, NO_RATES) for unit in ("$", "kWh", "kg CO2e")]
-    if usual is not None and jobs:
-        plural = "" if jobs == 1 else "s"
-        run = usual.assumed.job.run(title=f"{jobs} job{plural}", hours=hours)
+    """Add up the team's jobs: hours at the rates of its usual workload, energy by a meter where a job had one."""
+    told = _told(team)
+    units = ("$", "kWh", "kg CO2e")
+    found = [Amount.unknown(unit, NO_RATES) for unit in units]
+    if usual is not None and told.jobs:
         try:
-            found = spent(usual.assumed.workload, run, data=tables.of(usual.assumed))
-            unknown = [found.cost, found.energy, found.carbon]
+            found = _estimated(told, usual.assumed)
         except (YoursToFix, HubError) as fault:
-            unknown = [Amount.unknown(each.unit, fault.message) for each in unknown]
+            found = [Amount.unknown(unit, fault.message) for unit in units]
     currency = usual.assumed.workload.currency if usual else None
-    return Spending(jobs, hours, since, *(shown.in_currency(each, currency) for each in unknown))
+    cost, energy, carbon = (shown.in_currency(each, currency) for each in found)
+    return Spending(told.jobs, told.hours, told.first, told.metered, cost, energy, carbon)
 
 
-def _hours(team: Team) -> tuple[int, float, date | None]:
-    """How many ended, how long they ran, and the day of the first."""
-    ended = Job.objects.filter(team=team, kind=Kind.COMPRESS).ended().filter(started_at__isnull=False)
+@dataclass(frozen=True)
+class _Told:
+    """What jobs say of themselves: hours in all, and of those with a meter what it read."""
+
+    jobs: int
+    hours: float
+    first: date | None
+    metered: int = 0
+    metered_hours: float = 0.0
+    gross_wh: float = 0.0
+    shared: bool = False
+
+
+def _estimated(told: _Told, assumed: Assumptions) -> list[Amount]:
+    """Cost over all hours; energy and carbon of jobs with a meter and of those without, added."""
+    work, data = assumed.workload, tables.of(assumed)
+    cost = spent(work, assumed.job.run(title=_jobs(told.jobs), hours=told.hours), data=data).cost
+    runs = []
+    if told.metered:
+        read = Metering(
+            meter="meters of their hosts", gross_wh=told.gross_wh, net_wh=None, seconds=told.metered_hours * 3600,
+            shared=told.shared,
+        )  # fmt: skip
+        title = f"{_jobs(told.metered)} with a meter"
+        runs.append(assumed.job.run(title=title, hours=told.metered_hours, metering=read))
+    if rest := told.jobs - told.metered:
+        title = f"{_jobs(rest)} without a meter" if told.metered else _jobs(rest)
+        runs.append(assumed.job.run(title=title, hours=told.hours - told.metered_hours))
+    parts = [spent(work, run, data=data) for run in runs]
+    return [cost, _added([each.energy for each in parts], runs), _added([each.carbon for each in parts], runs)]
+
+
+def _added(amounts: list[Amount], runs: list[JobRun]) -> Amount:
+    """One amount as it is; two as their sum, in which one that is not known is said to be left out."""
+    if len(amounts) == 1:
+        return amounts[0]
+    parts = [
+        Part(run.title, each.value, each.low, each.high, each.grade) for run, each in zip(runs, amounts, strict=True)
+    ]
+    return total(parts, amounts[0].unit, nothing=NO_RATES)
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} job{'' if count == 1 else 's'}"
+
+
+def _told(team: Team) -> _Told:
+    """How many ended and how long they ran; their meters are read again only when another one has ended."""
     ran = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())
-    found = ended.aggregate(jobs=Count("pk"), ran=Sum(ran), first=Min("started_at"))
+    found = _ended(team.pk).aggregate(jobs=Count("pk"), ran=Sum(ran), first=Min("started_at"), last=Max("finished_at"))
     hours = found["ran"].total_seconds() / 3600 if found["ran"] else 0.0
-    return found["jobs"], hours, found["first"].date() if found["first"] else None
+    if not found["jobs"]:
+        return _Told(0, 0.0, None)
+    return _Told(found["jobs"], hours, found["first"].date(), *_meters(team.pk, found["jobs"], found["last"]))
+
+
+@lru_cache(maxsize=256)
+def _meters(team: UUID, jobs: int, last: datetime) -> tuple[int, float, float, bool]:
+    """Of jobs with a meter: how many, their hours, what was read in Wh, and whether any shared its host."""
+    count, hours, gross_wh, shared = 0, 0.0, 0.0, False
+    for energy, started, finished in _ended(team).values_list("report__energy", "started_at", "finished_at"):
+        if energy:
+            count, hours = count + 1, hours + (finished - started).total_seconds() / 3600
+            gross_wh, shared = gross_wh + energy["gross_wh"], shared or energy["shared"]
+    return count, hours, gross_wh, shared
+
+
+def _ended(team: UUID) -> JobQuerySet:
+    return (
+        Job.objects.filter(team=team, kind=Kind.COMPRESS)
+        .ended()
+        .filter(started_at__isnull=False, finished_at__isnull=False)
+    )

@@ -305,3 +305,20 @@ def test_figures_come_with_the_first_measurement_of_a_baseline(record, version, 
     library.record_measurement(version=version, measured=entry.record.report.baseline, dataset=dataset, device="any")
 
     assert not DeploymentFigures.objects.filter(pk=made.pk).exists()
+
+
+def test_a_meter_goes_before_hours_and_watts(team, bob, priced, finished, workload, vera):
+    rates = JobRates(usd_per_hour=1, watts=300, author="Vera")
+    estimates.change(workload=workload, by=vera, assumed=workload.assumed.model_copy(update={"job": rates}))
+    job = finished()
+    read = {"meter": "RAPL", "gross_wh": 500.0, "net_wh": None, "seconds": 7200.0, "shared": False}
+    Job.objects.filter(pk=job.pk).update(report={**job.report, "energy": read})
+    Job.objects.update(started_at=timezone.now() - timedelta(hours=2), finished_at=timezone.now())
+
+    found = portfolio(team, bob, today=TODAY).spending
+
+    assert (found.jobs, found.metered) == (2, 1)
+    assert found.energy.value == pytest.approx((0.5 + 0.6) * 1.15, rel=1e-3)  # metered, and two hours at 300 W
+    assert found.cost.value == pytest.approx(4.0, rel=1e-3)
+    titles = [each.title for each in found.energy.inputs]
+    assert titles == ["1 job without a meter", "1 job with a meter"]
