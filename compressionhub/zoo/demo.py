@@ -29,11 +29,7 @@ from compressionhub.library import actions as library
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.store import store
 from compressionhub.zoo import actions as zoo
-<<<<<<< HEAD
 from compressionhub.zoo.deploying import record_deployment
-=======
-from compressionhub.zoo import deploying
->>>>>>> 5eafed0 (Give the sample team deployments; keep and time the portfolio's figures)
 from compressionhub.zoo.models import Deployment, Entry
 from workers.recipe import from_value
 
@@ -72,8 +68,6 @@ DIGITS_A_DAY = 100e6 * 20  # a hundred million letters, twenty digits read on ea
 PLACE = {"provider": "azure", "region": "eastus", "instance": "Standard_D4s_v6"}  # its processor has published times
 SERVED_FOR, REPLACED_FOR = timedelta(days=90), timedelta(days=30)
 JOB_RATES = {"usd_per_hour": 0.202, "watts": 20.0}
-BASELINES_SINCE_DAYS, LIVE_SINCE_DAYS = 150, 60
-LIVE = "digits-cnn-int8"  # the other model's variant is left to be found
 JOBS = (
     SampleJob(
         "digits-cnn",
@@ -101,11 +95,7 @@ class NotInTime(Exception):
 
 
 def seed(*, say: Callable[[str], None]) -> None:
-<<<<<<< HEAD
     """Fill the first team: a workload, a dataset, two models, three jobs, entries for those that pass, deployments.
-=======
-    """Fill the first team with a workload, a dataset, two models in use, three jobs, and entries for those that pass.
->>>>>>> 5eafed0 (Give the sample team deployments; keep and time the portfolio's figures)
 
     Raises:
         NotInTime: if no worker does the work within ten minutes.
@@ -118,18 +108,11 @@ def seed(*, say: Callable[[str], None]) -> None:
     _until(lambda: _ready(dataset), f"verifying {dataset}")
     for version in versions.values():
         _confirm(version, dataset, owner)
-        _deploy(version, owner, since_days=BASELINES_SINCE_DAYS)
     submitted = [(sample, _job(sample, versions[sample.model], dataset, team, owner)) for sample in JOBS]
     say(f"{len(submitted)} sample jobs are queued.")
     for sample, job in submitted:
         _publish(sample, job, owner, say)
-<<<<<<< HEAD
     _deployments(team, owner, versions)
-=======
-    live = Entry.objects.listed().filter(team=team, name=LIVE).first()
-    if live is not None:
-        _deploy(live, owner, since_days=LIVE_SINCE_DAYS)
->>>>>>> 5eafed0 (Give the sample team deployments; keep and time the portfolio's figures)
 
 
 def first_team() -> tuple[Team, User]:
@@ -161,16 +144,6 @@ def _deployments(team: Team, owner: User, versions: dict[str, ModelVersion]) -> 
     replaced = Entry.objects.listed().filter(team=team, name=JOBS[0].entry).first()
     if replaced is not None:
         record_deployment(team=team, by=owner, served=replaced, workload=workload, since=today - REPLACED_FOR)
-
-
-def _deploy(served: ModelVersion | Entry, owner: User, *, since_days: int) -> None:
-    """State what serves the sample's workload, once. The days are invented, like the team."""
-    baseline, entry = (served.baseline, served) if isinstance(served, Entry) else (served, None)
-    serving = Workload.objects.filter(team=served.team, is_usual=True).first()
-    if serving is None or Deployment.objects.filter(baseline=baseline, entry=entry).exists():
-        return
-    since = timezone.localdate() - timedelta(days=since_days)
-    deploying.record_deployment(team=served.team, by=owner, served=served, workload=serving, since=since)
 
 
 def _dataset(team: Team, owner: User) -> Dataset:
