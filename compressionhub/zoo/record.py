@@ -5,7 +5,9 @@ from typing import Any
 from compressionhub.jobs.gate import Gate, GateResult, drop_points, headline
 from workers.contract import Contract
 from workers.errors import Frozen
-from workers.report import MetricDelta, Ratio, Report
+from workers.report import Interval, MetricDelta, Ratio, Report
+
+AGREEMENT = "agreement"
 
 
 class FileRecord(Frozen):
@@ -52,25 +54,46 @@ class Record(Frozen):
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_labelled(self) -> bool:
+        """Whether the test data had labels, so that a task metric was measured."""
+        return headline(self.report) is not None
+
+    @property
     def headline(self) -> str:
-        """The metric the gate looked at."""
-        return headline(self.report) or ""
+        """The metric the gate looked at; the agreement with the baseline where the test data have no labels."""
+        return headline(self.report) or AGREEMENT
+
+    @property
+    def before(self) -> Interval:
+        """The baseline's headline metric. It agrees with itself."""
+        if self.is_labelled:
+            return self.report.baseline.metrics[self.headline]
+        return Interval(value=1, low=1, high=1, n=self.agreement.n)
 
     @property
     def delta(self) -> MetricDelta:
-        return self.report.delta.metrics[self.headline]
+        if self.is_labelled:
+            return self.report.delta.metrics[self.headline]
+        same = self.agreement
+        return MetricDelta(value=same.value - 1, low=same.low - 1, high=same.high - 1, distinguishable=same.value < 1)
+
+    @property
+    def agreement(self) -> Interval:
+        """The share of test answers that stayed the same; what is published without labels was compared."""
+        assert self.report.changes is not None, "published without labels and without a comparison"
+        return self.report.changes.agreement
 
     @property
     def drop(self) -> tuple[float, float]:
         """How much worse than the baseline, middle and worst, in points or in percent of it."""
-        return drop_points(self.headline, self.delta, self.report.baseline.metrics[self.headline].value)
+        return drop_points(self.headline, self.delta, self.before.value)
 
     @property
     def change(self) -> tuple[float, float, float]:
         """The headline metric's change with its interval, in points or percent of the baseline; below zero is worse."""
         middle, worst = self.drop
         flipped = self.delta.model_copy(update={"low": self.delta.high, "high": self.delta.low})
-        _, best = drop_points(self.headline, flipped, self.report.baseline.metrics[self.headline].value)
+        _, best = drop_points(self.headline, flipped, self.before.value)
         return -middle, -worst, -best
 
     @property

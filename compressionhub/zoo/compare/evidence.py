@@ -44,6 +44,7 @@ class Evidence:
     metric: str
     metric_before: str
     is_relative: bool
+    is_labelled: bool
     change: tuple[float, float, float]
     distinguishable: bool
     rows: int
@@ -97,12 +98,13 @@ def forget() -> None:
 def _read(entry: Entry) -> Evidence:
     record = entry.record
     report, name, changes = record.report, record.headline, record.report.changes
-    before = report.baseline.metrics[name]
+    before = record.before
     return Evidence(
         pk=entry.pk, name=entry.name, model=record.origin.model, version=record.origin.version,
         baseline_sha256=record.origin.baseline_sha256, published_at=entry.published_at, family=entry.family,
         verdict=entry.verdict, metric=metric_word(name), metric_before=metric(before, name),
-        is_relative=is_relative(name), change=record.change, distinguishable=record.delta.distinguishable,
+        is_relative=is_relative(name), is_labelled=record.is_labelled,
+        change=record.change, distinguishable=record.delta.distinguishable,
         rows=record.origin.test_rows or before.n,
         speedups={batch: report.delta.speedup[batch] for batch in BATCHES if batch in report.delta.speedup},
         batch_words=dict(report.verdict.batches), because=_because(entry, record),

@@ -25,6 +25,10 @@ def beside(one: Evidence) -> str:
 def accuracy(one: Evidence) -> str:
     """``Top-1 accuracy −0.42 points (0.13 to 0.71), more than noise``."""
     middle, worst, best = one.change
+    if not one.is_labelled:
+        return (
+            f"{units.number(100 + middle, 2)} % of the answers stay the same ({units.span(100 + worst, 100 + best, 2)})"
+        )
     if one.is_relative:
         way = "worse" if middle < 0 else "better"
         told = f"{one.metric} {units.number(abs(middle), 2)} % {way}"

@@ -280,14 +280,19 @@ function changeWorkload(chosen) {
   location.assign(`${location.pathname}?${found}`);
 }
 
+function complain(text) {
+  one("#compare-problem").hidden = !text;
+  one("[data-problem]").textContent = text;
+}
+
 async function estimate() {
   const mine = ++asked;
   remember();
-  const answer = await fetch(`${form.dataset.compare}?${query()}`, { credentials: "same-origin", headers: { Accept: "application/json" } });
-  if (!answer.ok || mine !== asked) return;
+  const answer = await fetch(`${form.dataset.compare}?${query()}`, { credentials: "same-origin" }).catch(() => null);
+  if (mine !== asked) return;
+  if (!answer?.ok) return complain("The hub gave no figures for this assumption. Those below are of the assumptions before; try again.");
   const fresh = await answer.json();
-  const problem = one("#compare-problem");
-  problem.textContent = fresh.problem;
+  complain(fresh.problem);
   if (fresh.problem) return;
   data = fresh;
   drawAround();

@@ -12,6 +12,7 @@ from compressionhub.estimates import actions
 from compressionhub.estimates.forms import starting
 from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo import savings
+from compressionhub.zoo.actions import publish
 from compressionhub.zoo.approvals.actions import ask as ask_for
 from compressionhub.zoo.compare.evidence import forget
 from compressionhub.zoo.compare.limits import Kind, limit
@@ -279,6 +280,25 @@ def test_what_changed_is_counted_where_it_was_recorded(ask, client, shelf, workl
         assert line in text, line
     entry = text_of(client.get(f"/zoo/{shelf[0].pk}/").content.decode())
     assert "What changed" in entry and "now wrong" in entry
+
+
+def test_a_result_without_labels_is_published_and_compared_by_its_agreement(client, adam, finished):
+    job = finished()
+    report = job.report
+    for part in ("baseline", "result", "delta"):
+        report[part]["metrics"] = {}
+    same = Interval(value=0.995, low=0.99, high=0.998, n=1000)
+    changes = CHANGES.model_copy(update={"broken": None, "fixed": None, "agreement": same})
+    report["changes"] = changes.model_dump(mode="json")
+    job.save()
+
+    made = publish(job=job, by=adam, name="unlabelled")
+
+    assert made.drop_points == pytest.approx(0.5)
+    client.force_login(adam)
+    for address in ("/zoo/", made.get_absolute_url(), "/"):
+        assert client.get(address).status_code == 200
+    assert "99.50 % of the answers stay the same (99.00 to 99.80)" in text_of(client.get("/compare/").content.decode())
 
 
 def test_the_chosen_one_leads_to_its_report_and_to_a_waiting_request(ask, client, adam, shelf, workload):
