@@ -3,9 +3,7 @@
 The child fills its folder and nothing else. Keys, hashes, the store and the cache are the parent's.
 """
 
-import hashlib
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -15,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from workers import bundle, edge
+from workers import delivery, edge
 from workers.alone import Alone
-from workers.contract import Contract
+from workers.delivery import see_it_is_the_childs_own, sha256
 from workers.device import profile
 from workers.emulation.emulator import emulator
 from workers.emulation.limits import Cap
@@ -43,10 +41,8 @@ from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tic
 from workers.step_keys import step_keys
 from workers.technique import Need
 from workers.ticket import (
-    CONTRACT_FILE,
     CONVERTED_FILES,
     MODEL_FILE,
-    SAMPLE_FILE,
     Blob,
     Kind,
     Limits,
@@ -56,9 +52,6 @@ from workers.ticket import (
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
 RESOURCES_SECONDS = 2.0
-# A network is one file, or a few where its weights lie beside it.
-MOST_FILES = 20
-A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Store(Protocol):
@@ -167,7 +160,7 @@ class Run:
             if self.report is not None and self.report.emulation is not None:
                 self._try_elsewhere(self.report.emulation, order, readable)
             if self.report is not None:
-                self._keep(self.report, order)
+                self._keep(self.report)
         except edge.Interrupted as interrupted:
             return self._ended(interrupted.outcome) or Finished(outcome="lost")
         except EngineError as error:
@@ -356,7 +349,7 @@ class Run:
         for name in CONVERTED_FILES:
             path = self.work / "out" / name
             if os.path.lexists(path):
-                _see_it_is_the_childs_own(path, self.work)
+                see_it_is_the_childs_own(path, self.work)
                 self._say_kept(self.foreman.store.keep(path, name=name))
                 return
 
@@ -380,40 +373,15 @@ class Run:
         )
         return Finished(outcome=how[self.stopped], problem=problem, peak_memory_bytes=self.peak_memory_bytes)  # type: ignore[arg-type]
 
-    def _keep(self, report: Report, order: Order) -> None:
-        """Hash and store the artifact with what makes it run elsewhere.
-
-        What is written here goes into a folder no child ever saw: in its own, a link may wait under any name.
-        """
+    def _keep(self, report: Report) -> None:
+        """Store the artifact with what makes it run elsewhere, and say so."""
         steps = self.work / "steps" / str(len(self.keys) - 1)
-        beside = sorted(steps.glob(f"{MODEL_FILE}?*"))[:MOST_FILES]
-        made = [steps / MODEL_FILE, *beside, self.work / "out" / SAMPLE_FILE]
-        for path in made:
-            _see_it_is_the_childs_own(path, self.work)
-        files = {path.name: path for path in made}
         out = self.folder / "kept"
         out.mkdir()
-        files["report.json"] = out / "report.json"
-        files["report.json"].write_text(report.model_dump_json(indent=1))
-        if self.ticket.recipe is not None:
-            files["recipe.yaml"] = out / "recipe.yaml"
-            files["recipe.yaml"].write_text(self.ticket.recipe.as_yaml())
-        blobs = [self.foreman.store.keep(path, name=name) for name, path in files.items()]
-        files["manifest.json"] = bundle.write_manifest(
-            out / "manifest.json", blobs, report=report, ticket=self.ticket, contract=self._contract()
-        )
-        files[bundle.BUNDLE_FILE] = bundle.pack(out / bundle.BUNDLE_FILE, files)
-        blobs += [self.foreman.store.keep(files[name], name=name) for name in ("manifest.json", bundle.BUNDLE_FILE)]
-        for blob in blobs:
+        for blob in delivery.deliver(
+            steps, self.work, out, report=report, ticket=self.ticket, keep=self.foreman.store.keep
+        ):
             self._say_kept(blob)
-
-    def _contract(self) -> dict[str, object]:
-        """The contract of the ticket, or the one the child guessed and wrote down."""
-        if self.ticket.contract is not None:
-            return self.ticket.contract.model_dump(mode="json")
-        path = self.work / "out" / CONTRACT_FILE
-        _see_it_is_the_childs_own(path, self.work)
-        return Contract.model_validate_json(path.read_text()).model_dump(mode="json")
 
 
 def remove(folder: Path) -> None:
@@ -422,23 +390,3 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     except RecursionError:
         subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
-
-
-def _see_it_is_the_childs_own(path: Path, work: Path) -> None:
-    """A link out of the folder would make the parent store what the child may not read.
-
-    Raises:
-        OursToFix: if the path leads anywhere else, to no plain file, or has a name no bundle can hold.
-    """
-    expected = work.resolve() / path.relative_to(work)
-    if path.resolve() != expected or not path.is_file() or not A_NAME.fullmatch(path.name):
-        raise OursToFix(
-            f"Expected {path.name[:60]!r} to be a plain file of the job's own, found a link or nothing.",
-            hint="Run the job again; if it stays, report the model.",
-            code="artifact.not-a-file",
-        )
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

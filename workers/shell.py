@@ -11,6 +11,7 @@ from pathlib import Path
 from workers import bundle, intake
 from workers.alone import Alone
 from workers.contract import Contract
+from workers.delivery import sha256
 from workers.device import host, profile
 from workers.emulation import emulator
 from workers.errors import OursToFix, Problem, YoursToFix
@@ -26,7 +27,7 @@ from workers.events import (
     StepFinished,
 )
 from workers.facts import ModelFacts
-from workers.foreman import Foreman, sha256
+from workers.foreman import Foreman
 from workers.intake.companions import pack
 from workers.recipe import Recipe
 from workers.sandbox import Nursery
