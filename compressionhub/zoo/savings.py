@@ -33,6 +33,10 @@ MORE = (
     ("storage", "Storage a month"), ("transfer", "Transfer a month"),
 )  # fmt: skip
 MOST_RANKED = 40  # entries among which the best is looked for when nobody named one
+IN_FORCE = (
+    "baseline_service_time_s", "service_time_s", "price_usd_per_hour", "usd_per_kwh", "target_utilisation", "ha_floor",
+    "workers_per_instance", "watts_per_vcpu", "idle_w", "active_w", "pue", "grid_g_per_kwh", "embodied_kg_per_month",
+)  # fmt: skip
 SHOWN = ("energy", "carbon", "latency-at-peak", "cost-per-million", "payback-cost", "payback-carbon")
 
 
@@ -158,6 +162,12 @@ class Savings:
         """Everything the page's figures rest on, each once."""
         amounts = [self.bill.after, *(self.after(slug) for slug in SHOWN)]
         return every_input([each.inputs for each in amounts])
+
+    @property
+    def in_force(self) -> tuple[InputFact, ...]:
+        """The assumptions that weigh most, as they stand: each with its class or its author."""
+        facts = {each.name: each for each in self.inputs}
+        return tuple(facts[name] for name in IN_FORCE if name in facts)
 
     @property
     def stale(self) -> tuple[str, ...]:
