@@ -1,6 +1,7 @@
 """What a job hands over: the artifact and what makes it run elsewhere, judged by the parent before it is stored."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 from workers import bundle
 from workers.contract import Contract
 from workers.errors import OursToFix
+from workers.intake import COMPANIONS
 from workers.report import Report
 from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Ticket
 
@@ -31,7 +33,8 @@ def deliver(steps: Path, work: Path, out: Path, *, report: Report, ticket: Ticke
         out: an empty folder no child ever saw: in its own, a link may wait under any name.
     """
     beside = sorted(steps.glob(f"{MODEL_FILE}?*"))[:MOST_FILES]
-    made = [steps / MODEL_FILE, *beside, work / "out" / SAMPLE_FILE]
+    companions = [work / "out" / name for name in COMPANIONS if os.path.lexists(work / "out" / name)]
+    made = [steps / MODEL_FILE, *beside, work / "out" / SAMPLE_FILE, *companions]
     for path in made:
         see_it_is_the_childs_own(path, work)
     files = {path.name: path for path in made}

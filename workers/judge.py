@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers import evaluation, formats
+from workers import evaluation, formats, intake
 from workers.contract import Contract
 from workers.device import host, profile, versions
 from workers.elsewhere import elsewhere
@@ -16,7 +16,7 @@ from workers.errors import OursToFix
 from workers.events import Evaluated, Judged, Progress, StepFinished, StepStarted
 from workers.facts import ModelFacts, Role
 from workers.report import Delta, Environment, Latency, Measured, NetworkWork, Report, Service, StepReport
-from workers.shop import Shop, StepNotes, rows, step_folder
+from workers.shop import Shop, StepNotes, given, rows, step_folder
 from workers.ticket import MODEL_FILE, OUTPUTS_FILE, SAMPLE_FILE
 from workers.workbench import Data
 
@@ -58,6 +58,7 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
     before, after = shop.predict(before_path, data, Role.TEST), shop.predict(after_path, data, Role.TEST)
     sample = sample_feed(data)
     keep_sample(shop, after_path, sample)
+    intake.unpack(Path(given(shop.order.model, "model")), Path("out"))
     tell(3, "waiting to be alone on the host")
     timings = _time(shop, before_path, after_path, sample, tell)
     tell(6, "peak memory")

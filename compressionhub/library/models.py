@@ -126,6 +126,7 @@ class ModelVersion(StoredFile):
     model = models.ForeignKey(TrainedModel, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children")
+    original_json = models.JSONField(null=True, blank=True, help_text="The upload, where it came in another form.")
     contract_json = models.JSONField(null=True, blank=True)
     contract_is_guess = models.BooleanField(default=True, help_text="No person has edited or confirmed it.")
     contract_confirmed_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
@@ -141,6 +142,7 @@ class ModelVersion(StoredFile):
     measured_at = models.DateTimeField(null=True, blank=True)
 
     facts = Value(ModelFacts, "facts_json")
+    original = Value(Blob, "original_json")
     measured = Value(Measured, "measured_json")
     contract = Value(Contract, "contract_json")
     tried = Value(Tried, "tried_json")

@@ -35,6 +35,7 @@ def _what(version: ModelVersion) -> str:
         Task.CLASSIFICATION: f"names one of {len(contract.classes)} classes" if contract.classes else "names classes",
         Task.REGRESSION: "predicts a number",
         Task.EMBEDDING: "makes embeddings",
+        Task.CAUSAL_LM: "foretells the next token",
     }
     does = tasks.get(contract.task)
     return f"A network of {short_number(facts.params)} parameters{f' that {does}' if does else ''}."

@@ -20,7 +20,7 @@ from compressionhub.library.contract_form import ContractForm
 from compressionhub.library.models import Dataset, FileKind, ModelVersion, TrainedModel, Upload
 
 # The way out for every other format is written on the upload page and in the message that refuses it.
-MODEL_ENDINGS = ".onnx,.zip"
+MODEL_ENDINGS = ".onnx,.zip,.gguf,.pt2"
 
 
 def rights(request: HubRequest, team: Team | None = None) -> dict[str, bool]:

@@ -5,6 +5,8 @@ Times are bounds of the product, not of this machine: a job whose worker is gone
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import signal
 import subprocess
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from django.urls import reverse
 
 from compressionhub.fleet import valkey
 from compressionhub.fleet.models import Node, SetAsideEvent
@@ -22,6 +25,7 @@ from compressionhub.jobs.states import State
 from compressionhub.library import actions as library
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.store import store
+from tests.workers.intake import tiny
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -244,3 +248,43 @@ def test_ten_samples_are_tried_when_the_library_asks(site, inputs, bob):
     assert len(tried.samples) == 10
     assert not tried.no_better_than_chance
     assert Node.objects.get().about.sandbox.says
+
+
+def test_a_zipped_directory_arrives_is_converted_and_keeps_its_upload(site, team, bob, tmp_path, client):
+    tiny.bert(tmp_path / "net")
+    tiny.tokenizer(tmp_path / "net")
+    data = tiny.zipped(tmp_path / "net", tmp_path / "net.zip").read_bytes()
+    site.relay()
+    site.worker()
+
+    version = _sent(client, bob, data)
+    site.until(lambda: ModelVersion.objects.get(pk=version.pk).is_ready, seconds=90)
+
+    version.refresh_from_db()
+    assert version.original.sha256 == hashlib.sha256(data).hexdigest() and version.original.name == "net.zip"
+    assert store().exists(version.original.key) and store().exists(version.store_key)
+    assert version.filename == "model.zip" and version.store_key != version.original.key
+    assert version.facts.converted_from == "Hugging Face directory"
+    assert version.contract.task == "embedding" and version.contract.tokenizer is not None
+    page = client.get(version.get_absolute_url(), follow=True).content.decode()
+    assert "Hugging Face directory" in page and version.original.sha256 in page
+
+
+def _sent(client: Any, by: Any, data: bytes) -> ModelVersion:
+    """Send a file as a browser does, in one chunk."""
+    client.force_login(by)
+    facts = {"filename": "net.zip", "name": "net", "kind": "model"}
+    told = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in facts.items())
+    made = client.post(
+        reverse("library:uploads"),
+        headers={"Tus-Resumable": "1.0.0", "Upload-Length": str(len(data)), "Upload-Metadata": told},
+    )
+    assert made.status_code == 201, made.content
+    sent = client.patch(
+        made.headers["Location"],
+        data=data,
+        content_type="application/offset+octet-stream",
+        headers={"Tus-Resumable": "1.0.0", "Upload-Offset": "0"},
+    )
+    assert sent.status_code == 204, sent.content
+    return ModelVersion.objects.get(model__name="net")

@@ -16,6 +16,7 @@ from workers.ticket import Blob, Ticket
 FORMAT = 1
 RUN_SCRIPT = Path(__file__).parent / "run.py"
 BUNDLE_FILE = "bundle.zip"
+TOKENIZER_FILE = "tokenizer.json"
 
 
 def write_manifest(
@@ -34,6 +35,7 @@ def write_manifest(
         "format": FORMAT,
         "model": "model.onnx",
         "sample": "sample.npz",
+        "tokenizer": next((blob.name for blob in files if blob.name == TOKENIZER_FILE), None),
         "files": {blob.name: {"sha256": blob.sha256, "size_bytes": blob.size_bytes} for blob in files},
         "contract": contract,
         "recipe": ticket.recipe.model_dump(mode="json") if ticket.recipe else None,

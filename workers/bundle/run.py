@@ -1,5 +1,7 @@
 """Runs the model of this folder on its sample. Needs onnxruntime and numpy only.
 
+Where a tokenizer is in the folder, ``python run.py "some text"`` runs it on that text; this needs tokenizers as well.
+
 It checks every file against the hashes in manifest.json, feeds the sample, compares the answer
 with the one that was measured, prints it, and exits 0 if they agree. On a processor with other
 instructions than the one it was measured on, an int8 model may answer a little differently.
@@ -38,6 +40,8 @@ def main() -> int:
                 f"{name}: expected sha256 {facts['sha256']}, found {found}. Download the bundle again.", file=sys.stderr
             )
             return 2
+    if len(sys.argv) > 1:
+        return answer_text(manifest, " ".join(sys.argv[1:]))
     sample = np.load(HERE / manifest["sample"], allow_pickle=False)
     feed = {name.removeprefix("input__"): sample[name] for name in sample.files if name.startswith("input__")}
     session = open_session(manifest, options.threads)
@@ -102,6 +106,32 @@ def timed(session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> float:
     begin = time.perf_counter()
     session.run(None, feed)
     return (time.perf_counter() - begin) * 1000
+
+
+def answer_text(manifest: dict[str, Any], text: str) -> int:
+    """Feed a text through the tokenizer of this folder and print the answer."""
+    said = manifest["contract"].get("tokenizer")
+    if not manifest.get("tokenizer") or not said:
+        print("Expected a tokenizer in this folder, found none: the model takes arrays, not text.", file=sys.stderr)
+        return 2
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(HERE / manifest["tokenizer"]))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(said["max_length"])
+    ids = np.array([tokenizer.encode(text).ids])
+    values = {said["ids"]: ids, said["mask"]: np.ones_like(ids), "position_ids": np.arange(ids.shape[1])[None]}
+    session = ort.InferenceSession(str(HERE / manifest["model"]), providers=["CPUExecutionProvider"])
+    feed = {
+        spec["name"]: values.get(spec["name"], np.zeros_like(ids)).astype(spec["dtype"])
+        for spec in manifest["contract"]["inputs"]
+    }
+    answer = session.run(None, feed)[0]
+    if manifest["contract"]["task"] == "causal-lm":
+        print(f"next token: {tokenizer.decode([int(answer[0, -1].argmax())])!r}")
+    else:
+        print(describe(answer, manifest["contract"]))
+    return 0
 
 
 def describe(answer: np.ndarray, contract: dict[str, Any]) -> str:

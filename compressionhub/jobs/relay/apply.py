@@ -20,6 +20,7 @@ from workers.errors import Problem
 from workers.events import Beat, Envelope
 from workers.report import Checkpoint, Measured
 from workers.store import content_key
+from workers.ticket import CONVERTED_FILES
 
 
 class Refused(Exception):
@@ -213,9 +214,13 @@ def _file_hashed(change: Change) -> None:
 
 def _artifact_stored(change: Change) -> None:
     """Take a file by its content: a key that says anything else could be that of somebody's upload."""
-    event = change.event
-    if change.job.kind != Kind.COMPRESS or event.key != content_key(event.sha256):
+    event, job = change.event, change.job
+    converted = job.kind == Kind.INSPECT and job.model_version is not None and event.name in CONVERTED_FILES
+    if not (converted or job.kind == Kind.COMPRESS) or event.key != content_key(event.sha256):
         raise ValueError(f"expected a file of a recipe under the key of its content, found {event.key[:80]!r}")
+    if converted:
+        job.hashes = {**job.hashes, "converted": event.model_dump(mode="json", exclude={"type"})}
+        return
     change.batch.keep_artifact(
         change.job,
         name=event.name,

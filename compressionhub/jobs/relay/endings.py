@@ -15,6 +15,7 @@ from workers.contract import Contract
 from workers.errors import Problem
 from workers.events import Tried
 from workers.facts import DatasetFacts, ModelFacts
+from workers.ticket import Blob
 
 NOTHING_BROUGHT = Problem(
     fault="ours",
@@ -119,6 +120,7 @@ def _hand_over(job: Job) -> None:
             facts=ModelFacts.model_validate(found["facts"]),
             contract=Contract.model_validate(found["contract"]),
             sha256=hashes.get("model", ""),
+            converted=Blob.model_validate(hashes["converted"]) if "converted" in hashes else None,
         )
     elif job.kind == Kind.INSPECT and job.dataset is not None:
         facts = DatasetFacts.model_validate(found["facts"])

@@ -14,16 +14,24 @@ from workers.errors import Problem
 from workers.events import Tried
 from workers.facts import DatasetFacts, ModelFacts
 from workers.report import Measured
+from workers.ticket import Blob
 
 Item = TypeVar("Item", ModelVersion, Dataset)
 
 
 @transaction.atomic
 def record_model_inspection(
-    *, version: ModelVersion, facts: ModelFacts, contract: Contract, sha256: str = ""
+    *, version: ModelVersion, facts: ModelFacts, contract: Contract, sha256: str = "", converted: Blob | None = None
 ) -> ModelVersion:
-    """Write what the sandbox found in a model. A contract that a person edited or confirmed is not replaced."""
+    """Write what the sandbox found in a model. A contract that a person edited or confirmed is not replaced.
+
+    A file that came in another form keeps its place as ``original``; everything else goes by its ONNX form.
+    """
     version = _locked(version)
+    if converted is not None:
+        version.original = version.original or version.blob.model_copy(update={"sha256": sha256 or version.sha256})
+        version.store_key, version.size_bytes, sha256 = converted.key, converted.size_bytes, converted.sha256
+        version.filename = converted.name
     version.facts = facts
     if version.contract_is_guess:
         version.contract = contract

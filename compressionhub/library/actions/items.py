@@ -162,12 +162,18 @@ def delete(*, item: TrainedModel | ModelVersion | Dataset, by: User) -> None:
     require(by, Verb.DELETE, item.team)
     files: list[StoredFile] = list(item.versions.all()) if isinstance(item, TrainedModel) else [item]
     try:
-        _delete(item, by, [file.store_key for file in files])
+        _delete(item, by, [key for file in files for key in _keys(file)])
     except models.ProtectedError:
         raise WrongState(
             f"Jobs, published entries or deployments rest on {item}.",
             hint="It stays, so that their numbers can be traced.",
         ) from None
+
+
+def _keys(file: StoredFile) -> list[str]:
+    """Where a file lies, and where its upload lies, if that came in another form."""
+    original = file.original if isinstance(file, ModelVersion) else None
+    return [file.store_key, *([original.key] if original else [])]
 
 
 @transaction.atomic

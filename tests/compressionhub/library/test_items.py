@@ -35,6 +35,26 @@ def test_deleting_a_model_removes_all_its_files(stored, alice, django_capture_on
     assert not ModelVersion.objects.exists()
 
 
+def test_a_converted_upload_is_kept_beside_its_onnx_form_and_goes_with_it(
+    stored, alice, model_facts, contract, tmp_path, django_capture_on_commit_callbacks
+):
+    upload = stored.blob
+    (tmp_path / "model.zip").write_bytes(b"converted")
+    converted = store().put(tmp_path / "model.zip", name="model.zip")
+
+    for _ in range(2):  # looking again must not take the ONNX form for the upload
+        actions.record_model_inspection(
+            version=stored, facts=model_facts, contract=contract, sha256="a" * 64, converted=converted
+        )
+    stored.refresh_from_db()
+
+    assert (stored.original.key, stored.original.name, stored.original.sha256) == (upload.key, "net.onnx", "a" * 64)
+    assert stored.blob == converted and stored.is_ready
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.delete(item=stored, by=alice)
+    assert not store().exists(upload.key)
+
+
 @pytest.mark.parametrize("who", ["adam", "bob", "vera", "charlie"])
 def test_only_owners_delete(cast, dataset, who):
     with pytest.raises(NotAllowed):
