@@ -63,6 +63,15 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", required=True, type=Path)
     evaluate.add_argument("--json", action="store_true")
     _common(evaluate)
+    sensitivity = _command(commands, "sensitivity", sensitivity_command, "find the layers that a technique harms")
+    sensitivity.add_argument("--model", required=True, type=Path)
+    sensitivity.add_argument("--data", required=True, type=Path)
+    sensitivity.add_argument("--technique", required=True, metavar="SLUG", help="see 'techniques'")
+    sensitivity.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the technique; repeatable"
+    )
+    sensitivity.add_argument("--json", action="store_true")
+    _common(sensitivity)
     techniques = _command(commands, "techniques", techniques_command, "list the techniques with their parameters")
     techniques.add_argument("--json", action="store_true")
     devices = _command(commands, "devices", devices_command, "list the device profiles")
@@ -115,6 +124,18 @@ def evaluate_command(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         options.out = Path(folder)
         return Shell(options, cache=Path(folder)).evaluate()
+
+
+def sensitivity_command(options: argparse.Namespace) -> int:
+    from workers import recipe
+    from workers.shell import Shell
+
+    _existing(options.model, options.data)
+    lines = [f"technique: {options.technique}", *(item.replace("=", ": ", 1) for item in options.set)]
+    wanted = recipe.parse("steps:\n- " + "\n  ".join(lines))
+    with tempfile.TemporaryDirectory() as folder:
+        options.out = Path(folder)
+        return Shell(options, cache=options.cache or Path(folder) / ".cache").sensitivity(wanted)
 
 
 def inspect_command(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from workers.contract import Contract
 from workers.errors import Frozen, Problem
 from workers.facts import DatasetFacts, Fit, ModelFacts, NodeFacts
-from workers.report import Checkpoint, Environment, Interval, Measured, Report, SameAnswers
+from workers.report import Checkpoint, Environment, Interval, Loss, Measured, Report, SameAnswers, Sensitivity
 
 STREAM = "hub:events"
 GROUP = "relay"
@@ -175,6 +175,23 @@ class Calibrated(Frozen):
     fit: Fit
 
 
+class TrialMeasured(Frozen):
+    """One of the measurements of a sensitivity job, by its place; what it says lies in the step's folder too."""
+
+    type: Literal["trial_measured"] = "trial_measured"
+    place: int = Field(ge=0)
+    name: str = Field(max_length=300)
+    loss: Loss
+    cached: bool = False
+
+
+class SensitivityMeasured(Frozen):
+    """Which layers suffer from a technique, and how many calibration rows are enough."""
+
+    type: Literal["sensitivity_measured"] = "sensitivity_measured"
+    sensitivity: Sensitivity
+
+
 class FileHashed(Frozen):
     """Written by the worker after it hashed an uploaded file whose hash the ticket did not know."""
 
@@ -227,6 +244,8 @@ Event = Annotated[
     | Emulated
     | Compared
     | Calibrated
+    | TrialMeasured
+    | SensitivityMeasured
     | FileHashed
     | ArtifactStored
     | Finished
@@ -250,6 +269,8 @@ CHILD_MAY_SAY = frozenset(
         "emulated",
         "compared",
         "calibrated",
+        "trial_measured",
+        "sensitivity_measured",
         "failed",
     }
 )
@@ -263,6 +284,8 @@ SAID_ONLY_BY = {
     "emulated": "emulate",
     "compared": "answer",
     "calibrated": "calibrate",
+    "trial_measured": "sensitivity",
+    "sensitivity_measured": "sensitivity",
 }
 """What only a child of one kind may say: the process that made an artifact does not judge it."""
 

@@ -34,11 +34,12 @@ from workers.events import (
     ModelInspected,
     Resources,
     StepFinished,
+    TrialMeasured,
 )
 from workers.facts import Fit
 from workers.report import Emulation, Report
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
-from workers.step_keys import step_keys
+from workers.step_keys import step_keys, trial_key
 from workers.technique import Need
 from workers.ticket import (
     CONVERTED_FILES,
@@ -52,6 +53,7 @@ from workers.ticket import (
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
 RESOURCES_SECONDS = 2.0
+MOST_TRIALS = 1000
 
 
 class Store(Protocol):
@@ -152,6 +154,8 @@ class Run:
         for kind in self._kinds():
             if kind == "compress":
                 order = self._reuse(order)
+            elif kind == "sensitivity":
+                order = self._reuse_trials(order)
             said = {"profile": self.foreman.profile, "fit": self.foreman.fit}
             ended = self._child(order.model_copy(update={"kind": kind, **said}), readable)
             if ended is not None:
@@ -224,6 +228,16 @@ class Run:
                 break
             cached.append(position)
         return order.model_copy(update={"cached": tuple(cached)})
+
+    def _reuse_trials(self, order: Order) -> Order:
+        """Put the measurements that were made already into the folder: how many there will be, the child finds out."""
+        cached: list[int] = []
+        while self.foreman.cache.get(self._trial_key(len(cached)), self.work / "steps" / str(len(cached))):
+            cached.append(len(cached))
+        return order.model_copy(update={"cached": tuple(cached)})
+
+    def _trial_key(self, place: int) -> str:
+        return trial_key(self.ticket, place, threads=self.foreman.threads)
 
     def _child(self, order: Order, readable: list[Path]) -> Finished | None:
         """Run one child to its end; nothing if it did its work."""
@@ -342,6 +356,8 @@ class Run:
             and 0 <= event.step < len(self.keys)
         ):
             self.foreman.cache.put(self.keys[event.step], self.work / "steps" / str(event.step))
+        if isinstance(event, TrialMeasured) and event.place not in order.cached and event.place < MOST_TRIALS:
+            self.foreman.cache.put(self._trial_key(event.place), self.work / "steps" / str(event.place))
         self.emit(event)
 
     def _keep_converted(self) -> None:

@@ -214,6 +214,70 @@ class Emulation(Frozen):
         return self.fits.result.fits is True and self.answers.same is not False
 
 
+class Loss(Frozen):
+    """Points lost on validation data with their 95 % interval, paired; below zero where something was gained.
+
+    Of a share they are absolute, of an error percent of growth. None where the network gave no figure.
+    """
+
+    points: float | None = None
+    low: float = 0.0
+    high: float = 0.0
+
+    @property
+    def is_more_than_noise(self) -> bool:
+        return self.points is None or self.low > 0
+
+
+class LayerLoss(Frozen):
+    """What is lost when one layer alone is treated. ``note`` says why a layer was not, or gave no figure.
+
+    ``distance`` is the length by which outputs moved over their own, root mean square over the rows: it tells layers
+    apart where no answer changes.
+    """
+
+    name: str
+    op: str
+    params: int
+    treated: bool = True
+    loss: Loss = Loss()
+    distance: float = 0.0
+    note: str = ""
+
+
+class ExclusionTried(Frozen):
+    """What is lost with everything treated but the ``excluded`` worst layers."""
+
+    excluded: int
+    loss: Loss
+
+
+class SamplesTried(Frozen):
+    """What is lost with everything treated after looking at so many calibration rows."""
+
+    samples: int
+    loss: Loss
+
+
+class Sensitivity(Frozen):
+    """Which layers suffer from a technique, in graph order, measured on ``rows`` validation rows.
+
+    ``excluded`` are the layers to leave out: as few of the worst as it took. ``enough`` is the number of calibration
+    rows from which on more of them stop to matter.
+    """
+
+    metric: str
+    unit: Literal["points", "percent"]
+    baseline: float
+    rows: int
+    layers: tuple[LayerLoss, ...]
+    everything: Loss
+    excluded: tuple[str, ...] = ()
+    tried: tuple[ExclusionTried, ...] = ()
+    calibration: tuple[SamplesTried, ...] = ()
+    enough: int | None = None
+
+
 class ClassShift(Frozen):
     """One class before and after: its share of right answers; without labels, the share of all answers that name it.
 

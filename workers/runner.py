@@ -14,7 +14,6 @@ from pathlib import Path
 
 from workers import calibration, datasets, evaluation, formats, intake
 from workers.contract import Contract
-from workers.device import profile
 from workers.elsewhere import answer, emulate
 from workers.events import (
     BaselineMeasured,
@@ -31,7 +30,7 @@ from workers.model import LoadedModel
 from workers.report import Checkpoint, Interval
 from workers.shop import Shop, StepNotes, given, rows, step_folder
 from workers.ticket import MODEL_FILE, OUTPUTS_FILE, Order
-from workers.workbench import Data, Workbench
+from workers.workbench import Data
 
 REPRODUCED_SAMPLES = 64
 
@@ -112,7 +111,7 @@ def _step(
 ) -> tuple[LoadedModel, StepFinished]:
     technique, folder = shop.recipe.steps[position], step_folder(position)
     started = time.perf_counter()
-    model = technique.apply(model, _bench(shop, model, data, position, baseline))
+    model = technique.apply(model, shop.bench(model, data, position, baseline))
     folder.mkdir(parents=True, exist_ok=True)
     formats.save(model.proto, folder / MODEL_FILE)
     checkpoint = _checkpoint(shop, folder / MODEL_FILE, data, model.contract, outputs=folder / OUTPUTS_FILE)
@@ -121,23 +120,6 @@ def _step(
     for note in model.notes:
         shop.log(note, level="warning", step=position)
     return model, StepFinished(step=position, technique=technique.technique, seconds=seconds, checkpoint=checkpoint)
-
-
-def _bench(shop: Shop, model: LoadedModel, data: Data, position: int, baseline: LoadedModel) -> Workbench:
-    scratch = Path("scratch") / str(position)
-    scratch.mkdir(parents=True, exist_ok=True)
-    return Workbench(
-        data=data,
-        contract=model.contract,
-        device=profile(shop.order.device),
-        seed=shop.order.seed,
-        threads=shop.order.threads,
-        scratch=scratch,
-        step=position,
-        emit=shop.emit,
-        should_stop=shop.should_stop,
-        baseline=baseline,
-    )
 
 
 def _step_from_cache(
@@ -176,9 +158,17 @@ def calibrate(shop: Shop) -> None:
         shop.emit(Calibrated(fit=calibration.calibrate(on=datetime.now(UTC).date(), check=shop.check)))
 
 
+def sensitivity(shop: Shop) -> None:
+    """Find out which layers suffer from a technique."""
+    from workers.sensitivity import measure
+
+    measure(shop)
+
+
 KINDS: dict[str, Callable[[Shop], None]] = {
     "inspect": inspect,
     "try": try_samples,
+    "sensitivity": sensitivity,
     "compress": compress,
     "judge": judge,
     "evaluate": evaluate,

@@ -24,12 +24,14 @@ from workers.events import (
     Log,
     ModelInspected,
     Progress,
+    SensitivityMeasured,
     StepFinished,
 )
 from workers.facts import ModelFacts
 from workers.foreman import Foreman
 from workers.intake.companions import pack
 from workers.recipe import Recipe
+from workers.report import Loss, Sensitivity
 from workers.sandbox import Nursery
 from workers.store import StepCache
 from workers.ticket import CONVERTED_FILES, Blob, DataOptions, Kind, Ticket
@@ -93,6 +95,27 @@ class Shell:
                     )
                 )
         return self._complain(finished)
+
+    def sensitivity(self, recipe: Recipe) -> int:
+        """Measure each layer alone and print what was found, as JSON or as a table in graph order."""
+        finished = self._carry_out(self._ticket(Kind.SENSITIVITY, recipe))
+        for event in self.heard:
+            if isinstance(event, SensitivityMeasured):
+                self._print_sensitivity(event.sensitivity, recipe)
+        return self._complain(finished)
+
+    def _print_sensitivity(self, found: Sensitivity, recipe: Recipe) -> None:
+        step = recipe.steps[0].model_copy(update={"excluded": found.excluded}).model_dump(mode="json")
+        if self.options.json:
+            print(json.dumps({**found.model_dump(mode="json"), "recipe": {"steps": [step]}}, indent=1))
+            return
+        print(f"{found.unit} of {found.metric} lost on {found.rows} validation rows")
+        for layer in found.layers:
+            print(f"{layer.name:40} {_loss(layer.loss) if layer.treated else 'not treated':30} {layer.distance:.4f}")
+        print(f"{'every layer':40} {_loss(found.everything)}")
+        for one in found.calibration:
+            print(f"{f'{one.samples} calibration rows':40} {_loss(one.loss)}")
+        print(f"exclude: {', '.join(found.excluded) or 'none'}")
 
     def inspect(self, path: Path) -> int:
         """Print the facts of a model, with the guessed contract, or of a dataset."""
@@ -227,6 +250,10 @@ def complain(problem: Problem) -> int:
     """Say a problem on stderr in one line; returns the exit status its fault asks for."""
     print(" ".join(part for part in (problem.message, problem.hint) if part).replace("\n", " "), file=sys.stderr)
     return 2 if problem.fault == "yours" else 1
+
+
+def _loss(loss: Loss) -> str:
+    return "no figure" if loss.points is None else f"{loss.points:7.2f}  ({loss.low:.2f} to {loss.high:.2f})"
 
 
 def is_dataset(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from workers import datasets, evaluation, formats, intake, scaling
 from workers.contract import Contract
+from workers.device import profile
 from workers.errors import Stopped, YoursToFix
 from workers.evaluation.predictions import Predictions
 from workers.events import Event, Log
@@ -18,7 +19,7 @@ from workers.model import LoadedModel
 from workers.recipe import Recipe
 from workers.report import Checkpoint, Interval
 from workers.ticket import CHECKPOINT_FILE, CONTRACT_FILE, Order
-from workers.workbench import Data
+from workers.workbench import Data, Workbench
 
 if TYPE_CHECKING:
     import onnx
@@ -88,6 +89,23 @@ class Shop:
         """Run a network on every row of a role."""
         session = evaluation.open_session(path, threads=self.order.threads)
         return evaluation.predict(session, data, role, check=self.check)
+
+    def bench(self, model: LoadedModel, data: Data, position: int, baseline: LoadedModel) -> Workbench:
+        """What the step at a position may use. ``baseline``: the job's untouched network."""
+        scratch = Path("scratch") / str(position)
+        scratch.mkdir(parents=True, exist_ok=True)
+        return Workbench(
+            data=data,
+            contract=model.contract,
+            device=profile(self.order.device),
+            seed=self.order.seed,
+            threads=self.order.threads,
+            scratch=scratch,
+            step=position,
+            emit=self.emit,
+            should_stop=self.should_stop,
+            baseline=baseline,
+        )
 
     def score(self, predictions: Predictions, contract: Contract) -> dict[str, Interval]:
         return evaluation.score(predictions, contract, seed=self.order.seed)

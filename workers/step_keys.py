@@ -7,6 +7,7 @@ from workers.device import host, profile, versions
 from workers.ticket import Ticket
 
 CACHE_FORMAT = 2
+TRIAL_FORMAT = 1
 
 
 def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
@@ -37,3 +38,9 @@ def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
         chain.update(json.dumps([technique.about.version, technique.model_dump(mode="json")], sort_keys=True).encode())
         keys.append(chain.hexdigest())
     return tuple(keys)
+
+
+def trial_key(ticket: Ticket, place: int, *, threads: int) -> str:
+    """The key of one measurement of a sensitivity job: everything a step depends on, and its place."""
+    ground = [*step_keys(ticket, threads=threads), "sensitivity", TRIAL_FORMAT, place]
+    return hashlib.sha256(json.dumps(ground).encode()).hexdigest()

@@ -53,6 +53,7 @@ class About(Frozen):
         lowers_precision: its result holds integers or half floats, which steps for float32 networks refuse.
         takes_low_precision: it works on such a result too.
         version: rises when its results change: it is part of the cache key.
+        searches: it decides by itself which layers to treat, so that treating one alone says nothing.
     """
 
     title: str
@@ -64,6 +65,7 @@ class About(Frozen):
     lowers_precision: bool = False
     takes_low_precision: bool = False
     version: int = 1
+    searches: bool = False
 
 
 FitWord = Literal["fits", "little-gain", "slower-here", "smaller-only", "does-not-fit"]
@@ -144,3 +146,11 @@ class Technique(Frozen):
     @abstractmethod
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         """Do the step. Checks ``bench.check()`` between units of work and reports ``bench.progress``."""
+
+
+def can_be_taken_apart(kind: type[Technique]) -> bool:
+    """Whether it can treat one layer alone: layers can be excluded, and it neither trains nor searches."""
+    families = (Family.QUANTIZATION, Family.PRUNING, Family.LOWRANK)
+    about = kind.about
+    can = "excluded" in kind.model_fields and about.family in families
+    return can and Need.TRAINING not in about.needs and not about.searches

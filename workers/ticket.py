@@ -20,6 +20,7 @@ MODEL_FILE = "model.onnx"
 CHECKPOINT_FILE = "checkpoint.json"
 OUTPUTS_FILE = "outputs.npy"
 SAMPLE_FILE = "sample.npz"
+TRIAL_FILE = "trial.json"
 ROWS_FILE = "rows.npz"
 CONTRACT_FILE = "contract.json"
 # What an inspection leaves in out/ where it had to convert the network.
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     INSPECT = "inspect"
     TRY = "try"
     EVALUATE = "evaluate"
+    SENSITIVITY = "sensitivity"
 
 
 class Blob(Frozen):
@@ -85,12 +87,14 @@ class Order(Frozen):
 
     kinds: ``inspect`` reads facts; ``try`` runs ten samples; ``compress`` applies the steps;
     ``judge`` reloads what ``compress`` made, in a fresh process, and measures it;
-    ``evaluate`` measures the task metrics of one model on test data; ``emulate`` runs one network under a device's
-    threads and memory; ``answer`` runs the result under another processor's instructions;
-    ``calibrate`` times standard networks. ``profile`` and ``fit`` are what the node says of itself, for the report.
+    ``evaluate`` measures the task metrics of one model on test data;
+    ``sensitivity`` treats each layer alone and measures it on validation data;
+    ``emulate`` runs one network under a device's threads and memory; ``answer`` runs the result under another
+    processor's instructions; ``calibrate`` times standard networks. ``profile`` and ``fit`` are what the node says of
+    itself, for the report.
     """
 
-    kind: Literal["inspect", "try", "compress", "judge", "evaluate", "emulate", "answer", "calibrate"]
+    kind: Literal["inspect", "try", "sensitivity", "compress", "judge", "evaluate", "emulate", "answer", "calibrate"]
     model: str | None = None
     data: str | None = None
     options: DataOptions = DataOptions()

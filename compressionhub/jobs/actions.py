@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -24,7 +25,7 @@ from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role, Span
 from workers.preflight import START_SECONDS, Preflight, preflight
 from workers.recipe import Recipe
-from workers.technique import Need
+from workers.technique import Need, Technique, can_be_taken_apart
 from workers.ticket import Limits
 
 URGENT, NORMAL = 0, 5
@@ -94,6 +95,59 @@ def submit(
     )
     Step.objects.bulk_create(_steps(job, recipe, forecast))
     audit(by, "job.submit", job, recipe=job.recipe_summary, model=str(version), dataset=str(dataset))
+    return job
+
+
+@transaction.atomic
+def submit_sensitivity(
+    *,
+    by: User,
+    team: Team,
+    version: ModelVersion,
+    dataset: Dataset,
+    step: Technique,
+    device: str = "host-1t",
+    seed: int = 0,
+    copy_of: Job | None = None,
+) -> Job:
+    """Queue the search for the layers that a technique harms. ``copy_of``: the job whose result raised the question.
+
+    Raises:
+        NotAllowed: if ``by`` may not submit jobs on this team.
+        WrongState, Invalid, YoursToFix: if the model, the data, the technique or the device cannot be used.
+    """
+    require(by, Verb.SUBMIT_JOB, team)
+    _check_owned(team, version, dataset)
+    facts, data, target = _ready_model(version), _ready_data(dataset), profile(device)
+    if not can_be_taken_apart(type(step)):
+        raise Invalid(
+            f"Expected a technique that treats layers one by one, found {step.about.title}.",
+            hint="Choose one whose layers can be excluded and that neither trains nor searches.",
+            code="sensitivity.technique",
+        )
+    recipe = Recipe(steps=(step,))
+    recipe.check(data)
+    _check_validation(data)
+    _check_calibration(recipe, data)
+    _check_fits(recipe, facts, data, target)
+    found = route(recipe, target, now=timezone.now())
+    job = _queue(
+        team=team,
+        kind=Kind.SENSITIVITY,
+        by=by,
+        version=version,
+        dataset=dataset,
+        queue=found.queue,
+        priority=NORMAL,
+        recipe=recipe.model_dump(mode="json"),
+        device=device,
+        seed=seed,
+        copy_of=copy_of,
+    )
+    one, layers = step.forecast(facts).seconds, sum(1 for layer in facts.layers if layer.params) + 1
+    spans = [Span(value=one.value * layers, low=one.low * layers, high=one.high * layers)]
+    Step.objects.bulk_create(_step_rows(job, [(step.technique, step.model_dump(mode="json"))], spans))
+    audit(by, "job.sensitivity", job, technique=step.about.title, model=str(version), dataset=str(dataset))
     return job
 
 
@@ -192,6 +246,17 @@ def run_again(*, job: Job, by: User) -> Job:
         Invalid: if the job is an inspection or a trial.
         NotAllowed, WrongState, YoursToFix: see ``submit``.
     """
+    if job.kind == Kind.SENSITIVITY and job.model_version and job.dataset and job.recipe_value:
+        return submit_sensitivity(
+            by=by,
+            team=job.team,
+            version=job.model_version,
+            dataset=job.dataset,
+            step=job.recipe_value.steps[0],
+            device=job.device,
+            seed=job.seed,
+            copy_of=job.copy_of,
+        )
     if job.kind != Kind.COMPRESS or job.model_version is None or job.dataset is None or job.recipe_value is None:
         raise Invalid(
             "Only a job with a recipe can run again.", hint="Upload the file again to have it inspected again."
@@ -321,6 +386,20 @@ def _check_roles(recipe: Recipe, data: DatasetFacts) -> None:
             hint="Choose a dataset with x_test and y_test.",
             code="job.no-test-data",
         )
+    _check_calibration(recipe, data)
+
+
+def _check_validation(data: DatasetFacts) -> None:
+    validation = data.roles.get(Role.VALIDATION)
+    if validation is None or not validation.rows:
+        raise Invalid(
+            "Expected validation data to measure each layer on, found none.",
+            hint="Choose a dataset with train rows: a tenth of them is taken.",
+            code="job.no-validation-data",
+        )
+
+
+def _check_calibration(recipe: Recipe, data: DatasetFacts) -> None:
     shared = data.overlaps.get(Role.CALIBRATION, 0)
     if shared and any(Need.CALIBRATION in step.about.needs for step in recipe.steps):
         raise Invalid(
@@ -355,6 +434,10 @@ def _steps(job: Job, recipe: Recipe, forecast: Preflight) -> list[Step]:
     spans = [item.forecast.seconds for item in forecast.steps]
     spans.append(_evaluation_span(forecast, spans))
     named: list[tuple[str, dict[str, Any]]] = [(step.technique, step.model_dump(mode="json")) for step in recipe.steps]
+    return _step_rows(job, [*named, (EVALUATE, {})], spans)
+
+
+def _step_rows(job: Job, named: Sequence[tuple[str, dict[str, Any]]], spans: Sequence[Span]) -> list[Step]:
     return [
         Step(
             job=job,
@@ -365,7 +448,7 @@ def _steps(job: Job, recipe: Recipe, forecast: Preflight) -> list[Step]:
             forecast_low_seconds=max(span.low, 0.05),
             forecast_high_seconds=max(span.high, 0.2),
         )
-        for index, ((slug, values), span) in enumerate(zip([*named, (EVALUATE, {})], spans, strict=True))
+        for index, ((slug, values), span) in enumerate(zip(named, spans, strict=True))
     ]
 
 

@@ -26,7 +26,8 @@ from compressionhub.library.sending import SentFile
 from workers.errors import Frozen, Problem
 from workers.facts import Span
 from workers.recipe import MOST_STEPS, from_value, techniques
-from workers.report import Report
+from workers.recipe import step as one_step
+from workers.report import Report, Sensitivity
 from workers.technique import Technique
 
 router = Router(tags=["jobs"])
@@ -71,6 +72,16 @@ class JobIn(Frozen):
     gate: Gate = Gate()
 
 
+class SensitivityIn(Frozen):
+    """Which layers does this step harm, on this model version, by the validation rows of this dataset?"""
+
+    model_version: UUID
+    dataset: UUID
+    step: StepIn
+    device: str = Field(default="host-1t", max_length=60)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+
 class StepOut(Frozen):
     index: int
     technique: str
@@ -113,6 +124,7 @@ class JobOut(Frozen):
     gate: Gate | None
     gate_result: GateResult | None
     report: Report | None
+    sensitivity: Sensitivity | None
     problem: Problem | None
 
 
@@ -162,6 +174,23 @@ def submit(
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
     job, new = actions.submit_once(by=caller.user, team=caller.team, key=idempotency_key, body_sha256=digest, **wanted)
     return Status(201 if new else 200, shown(job))
+
+
+@router.post("/sensitivity", response={201: JobOut}, summary="Find the layers that a technique harms")
+def submit_sensitivity(request: Asked, body: SensitivityIn) -> Status[JobOut]:
+    """Queue a job that treats each layer alone; once it has succeeded, ``sensitivity`` names the layers to exclude."""
+    caller = request.auth
+    caller.require(Scope.WRITE)
+    job = actions.submit_sensitivity(
+        by=caller.user,
+        team=caller.team,
+        version=get_object_or_404(ModelVersion.objects.visible_to(caller.user), pk=body.model_version),
+        dataset=get_object_or_404(Dataset.objects.visible_to(caller.user), pk=body.dataset),
+        step=one_step(body.step.model_dump()),
+        device=body.device,
+        seed=body.seed,
+    )
+    return Status(201, shown(job))
 
 
 @router.get("/jobs", response=list[JobOut], summary="List jobs, newest first")
@@ -264,6 +293,7 @@ def shown(job: Job) -> JobOut:
         gate=job.gate_value,
         gate_result=job.gate_result,
         report=job.report_value,
+        sensitivity=job.sensitivity_value,
         problem=job.problem_value,
         steps=[
             StepOut(

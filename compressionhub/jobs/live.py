@@ -33,7 +33,8 @@ PARTS: dict[str, frozenset[str]] = {
     "checkpoints": _STATE | {"baseline_measured", "step_finished", "judged"},
     "curves": frozenset({"point"}),
     "resources": _STATE | {"resources"},
-    "outcome": _STATE | {"judged", "artifact_stored", "tried", "model_inspected", "dataset_inspected"},
+    "outcome": _STATE
+    | {"judged", "artifact_stored", "tried", "sensitivity_measured", "model_inspected", "dataset_inspected"},
 }
 """Which kinds of event change which part of the page."""
 

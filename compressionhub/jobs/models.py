@@ -21,7 +21,7 @@ from workers.errors import Problem
 from workers.facts import Span
 from workers.preflight import Preflight
 from workers.recipe import Recipe, from_value, techniques
-from workers.report import Checkpoint, Report
+from workers.report import Checkpoint, Report, Sensitivity
 from workers.technique import Technique
 
 MOST_LOST_ATTEMPTS = 3
@@ -69,7 +69,7 @@ class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="jobs")
     number = models.PositiveIntegerField()
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     model_version = models.ForeignKey(ModelVersion, null=True, on_delete=models.CASCADE, related_name="jobs")
     dataset = models.ForeignKey(Dataset, null=True, on_delete=models.CASCADE, related_name="jobs")
@@ -189,6 +189,12 @@ class Job(models.Model):
     @cached_property
     def baseline_value(self) -> Checkpoint | None:
         return Checkpoint.model_validate(self.baseline) if self.baseline else None
+
+    @cached_property
+    def sensitivity_value(self) -> Sensitivity | None:
+        """What a sensitivity job found out."""
+        has = self.kind == Kind.SENSITIVITY and self.found
+        return Sensitivity.model_validate(self.found["sensitivity"]) if has else None
 
     @cached_property
     def problem_value(self) -> Problem | None:

@@ -9,6 +9,7 @@ class Kind(models.TextChoices):
     COMPRESS = "compress", "Compress"
     INSPECT = "inspect", "Inspect"
     TRY = "try", "Try"
+    SENSITIVITY = "sensitivity", "Sensitivity"
 
 
 class State(models.TextChoices):

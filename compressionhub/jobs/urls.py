@@ -3,6 +3,7 @@
 from django.urls import path
 
 from compressionhub.jobs import views
+from compressionhub.jobs.compose import sensitivity
 from compressionhub.jobs.compose import views as compose
 
 app_name = "jobs"
@@ -10,6 +11,7 @@ app_name = "jobs"
 urlpatterns = [
     path("", views.index, name="index"),
     path("new/", compose.new, name="new"),
+    path("sensitivity/", sensitivity.ask, name="sensitivity"),
     path("<uuid:pk>/", views.detail, name="detail"),
     path("<uuid:pk>/cancel/", views.cancel, name="cancel"),
     path("<uuid:pk>/retry/", views.retry, name="retry"),

@@ -19,6 +19,7 @@ from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import Kind, State
 
 PER_PAGE = 25
+WITH_A_RECIPE = (Kind.COMPRESS, Kind.SENSITIVITY)
 FILTERS = {
     "": "All",
     "active": "Running and waiting",
@@ -35,7 +36,7 @@ def index(request: HubRequest) -> HttpResponse:
     jobs = Job.objects.visible_to(request.user).filter(team=request.team).with_progress()
     chosen = request.GET.get("state", "")
     files = request.GET.get("files") == "1"
-    shown = _filtered(jobs if files else jobs.of_kind(Kind.COMPRESS), chosen)
+    shown = _filtered(jobs if files else jobs.filter(kind__in=WITH_A_RECIPE), chosen)
     page = Paginator(shown, PER_PAGE).get_page(request.GET.get("page"))
     values = {
         "page": page,

@@ -6,7 +6,7 @@ from compressionhub.library.hosts import job_host
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.ui.words import Word
 from workers.recipe import techniques, unmet_needs
-from workers.technique import Fit, FitWord, Technique
+from workers.technique import Fit, FitWord, Technique, can_be_taken_apart
 
 WORDS: dict[FitWord, Word] = {
     "fits": Word("fits", "check", "ok"),
@@ -32,6 +32,11 @@ class Row:
     @property
     def is_offered(self) -> bool:
         return self.fit.word != "does-not-fit"
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether its layers can be measured one by one."""
+        return can_be_taken_apart(type(self.technique))
 
 
 def rows(version: ModelVersion, dataset: Dataset | None) -> list[Row]:

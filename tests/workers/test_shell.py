@@ -231,3 +231,18 @@ def test_timing_without_a_device_is_refused_before_anything_runs(out):
 
     assert ran.returncode == 2
     assert "--device KEY" in ran.stderr
+
+
+def test_layers_are_measured_one_by_one_and_a_second_time_from_the_cache(tmp_path):
+    model, data = DIGITS / "digits-mlp.onnx", DIGITS / "digits.npz"
+    asked = ("sensitivity", "--model", model, "--data", data, "--technique", "magnitude-pruning", "--set",
+             "sparsity=0.9", "--cache", tmp_path, "--json")  # fmt: skip
+
+    first, second = workers(*asked), workers(*asked)
+
+    found = json.loads(first.stdout)
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert json.loads(second.stdout) == found
+    assert [layer["op"] for layer in found["layers"]] == ["Gemm"] * len(found["layers"])
+    assert found["recipe"]["steps"][0]["excluded"] == found["excluded"]
+    assert len(list(tmp_path.glob("??/*"))) >= len(found["layers"]) + 1  # a measurement each

@@ -17,7 +17,9 @@ GO = b"go\n"
 
 LONGEST_LINE_BYTES = 8 << 20
 # Facts of a network of a thousand layers take megabytes; everything else a child says fits on a page.
-MAY_BE_LONG = frozenset({"model_inspected", "dataset_inspected", "tried", "judged", "evaluated"})
+MAY_BE_LONG = frozenset(
+    {"model_inspected", "dataset_inspected", "tried", "judged", "evaluated", "sensitivity_measured"}
+)
 SHORT_LINE_BYTES = 64 << 10
 MOST_BYTES = 256 << 20
 LINES_AT_ONCE = 2000

@@ -53,6 +53,7 @@ class AccuracyInt8(CalibratedInt8Step):
             "Wu et al. 2020, arXiv:2004.09602, section 6.1 (partial quantization by sensitivity); "
             "Jacob et al. 2018, arXiv:1712.05877"
         ),
+        searches=True,
     )
     technique: Literal["accuracy-int8"]
     max_drop: float = Field(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
-
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -19,9 +16,11 @@ from compressionhub.jobs import actions
 from compressionhub.jobs.compose import draft as drafts
 from compressionhub.jobs.compose.checks import checks
 from compressionhub.jobs.compose.draft import Draft
+from compressionhub.jobs.compose.inputs import datasets, one_of, usual_data, versions
 from compressionhub.jobs.compose.outlook import choices, device_of, outlook
+from compressionhub.jobs.harmed import recipe_without
 from compressionhub.jobs.models import Job, SavedRecipe
-from compressionhub.library.models import Dataset, ModelVersion
+from compressionhub.jobs.states import Kind
 from compressionhub.ui import params_form
 from workers.errors import YoursToFix
 from workers.recipe import Recipe, parse
@@ -106,7 +105,7 @@ def _starters(found: Draft) -> list[Starter]:
 def _from_query(request: HubRequest) -> Draft:
     """A fresh draft: from a job (``from``), for a model version (``version``), with a technique (``technique``)."""
     asked = request.GET
-    source = _one(Job.objects.visible_to(request.user).filter(team=request.team), asked.get("from"))
+    source = one_of(Job.objects.visible_to(request.user).filter(team=request.team), asked.get("from"))
     if source is not None:
         return _from_job(source)
     return drafts.edited(_fresh(request), f"add:{asked.get('technique', '')}", {})
@@ -115,14 +114,15 @@ def _from_query(request: HubRequest) -> Draft:
 def _fresh(request: HubRequest) -> Draft:
     """No steps yet; the model and data the address names, else the usual ones."""
     asked = request.GET
-    version = _one(_versions(request), asked.get("version")) or _versions(request).filter(parent=None).first()
+    version = one_of(versions(request), asked.get("version")) or versions(request).filter(parent=None).first()
     return Draft(
-        version=version, dataset=_one(_datasets(request), asked.get("dataset")) or _usual_data(request, version)
+        version=version, dataset=one_of(datasets(request), asked.get("dataset")) or usual_data(request, version)
     )
 
 
 def _from_job(job: Job) -> Draft:
-    recipe, gate = job.recipe_value, job.gate_value
+    asked = job.copy_of if job.kind == Kind.SENSITIVITY else job
+    recipe, gate = recipe_without(job) or job.recipe_value, asked.gate_value if asked else None
     return Draft(
         version=job.model_version,
         dataset=job.dataset,
@@ -140,41 +140,8 @@ def _from_form(request: HubRequest) -> Draft:
         return _fresh(request)
     return drafts.read(
         sent.dict(), sent.getlist("step"),
-        version=_one(_versions(request), sent.get("version")), dataset=_one(_datasets(request), sent.get("dataset")),
+        version=one_of(versions(request), sent.get("version")), dataset=one_of(datasets(request), sent.get("dataset")),
     )  # fmt: skip
-
-
-def _versions(request: HubRequest) -> Any:
-    mine = ModelVersion.objects.visible_to(request.user).filter(model__team=request.team).ready()
-    return mine.select_related("model__team").order_by("-created_at")
-
-
-def _datasets(request: HubRequest) -> Any:
-    return (
-        Dataset.objects.visible_to(request.user)
-        .filter(team=request.team)
-        .ready()
-        .select_related("team")
-        .order_by("-created_at")
-    )
-
-
-def _usual_data(request: HubRequest, version: ModelVersion | None) -> Dataset | None:
-    """The data the model was tried on, else the newest."""
-    found: Dataset | None = _one(_datasets(request), version.tried_on_id) if version and version.tried_on_id else None
-    return found or _datasets(request).first()
-
-
-def _one(rows: Any, pk: Any) -> Any:
-    key = _uuid(pk)
-    return rows.filter(pk=key).first() if key else None
-
-
-def _uuid(text: Any) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None
 
 
 # --- drawing
@@ -188,8 +155,8 @@ def _page(
     broken = drafts.chain_fault(found.steps, data) if data else None
     values = {
         "draft": found,
-        "versions": _versions(request),
-        "datasets": _datasets(request),
+        "versions": versions(request),
+        "datasets": datasets(request),
         "checks": checks(found.version, found.dataset),
         "device": device_of(found),
         "devices": offered_by_kind(),

@@ -268,6 +268,8 @@ HANDLERS: dict[type, Callable[[Change], None]] = {
     events.Emulated: _nothing_more,
     events.Compared: _nothing_more,
     events.Calibrated: _nothing_more,
+    events.TrialMeasured: _nothing_more,
+    events.SensitivityMeasured: _found,
     events.FileHashed: _file_hashed,
     events.ArtifactStored: _artifact_stored,
     events.Finished: _finished,
@@ -279,6 +281,8 @@ def payload(event: Any) -> dict[str, Any]:
     """What the event's row keeps. Large findings stand in the job's own row and are not kept twice."""
     if isinstance(event, events.ModelInspected | events.DatasetInspected):
         return {"warnings": list(event.facts.warnings)}
+    if isinstance(event, events.SensitivityMeasured):
+        return {"excluded": list(event.sensitivity.excluded), "enough": event.sensitivity.enough}
     if isinstance(event, events.Tried):
         return event.model_dump(mode="json", exclude={"type", "samples"})
     if isinstance(event, events.Judged):

@@ -11,13 +11,15 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 
-from compressionhub.jobs import changed, shown
+from compressionhub.jobs import changed, harmed, shown
 from compressionhub.jobs.models import Job, Step
 from compressionhub.ui import units
 from compressionhub.ui.range_bar import RangeBar
 from compressionhub.ui.templatetags import hub
 from compressionhub.ui.templatetags.figures import is_share, metric_word
 from workers.facts import Span
+from workers.report import Loss
+from workers.technique import Technique
 
 register = template.Library()
 
@@ -65,6 +67,32 @@ def what_changed(job: Job) -> changed.Changed | None:
     changes = job.report_value.changes if job.report_value else None
     version = job.model_version
     return changed.described(changes, version.contract if version else None) if changes else None
+
+
+@register.simple_tag
+def sensitivity(job: Job) -> dict[str, Any] | None:
+    """What a sensitivity job found: title, text, and the charts with their labels."""
+    found = job.sensitivity_value
+    if found is None:
+        return None
+    return {
+        "title": harmed.title(found),
+        "text": harmed.text(found),
+        "bars": harmed.bars(found),
+        "bars_label": harmed.bars_label(found),
+        "ladder": harmed.ladder(found),
+        "ladder_label": harmed.ladder_label(found),
+    }
+
+
+@register.simple_tag
+def askable_steps(job: Job) -> list[tuple[int, Technique]]:
+    return harmed.steps_that_can_be_asked(job.recipe_value)
+
+
+@register.simple_tag
+def loss(value: Loss, unit: str) -> str:
+    return harmed.loss(value, unit)
 
 
 @register.simple_tag

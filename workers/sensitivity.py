@@ -1,0 +1,246 @@
+"""Which layers suffer from a technique: each layer alone is treated and measured on validation data.
+
+Every measurement has a place and is written down as soon as it is made, so that a job that was lost goes on where it
+stopped. Test data is never opened.
+"""
+
+import json
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from workers import formats
+from workers.errors import YoursToFix
+from workers.evaluation.drop import Yardstick
+from workers.events import Event, Progress, SensitivityMeasured, StepFinished, StepStarted, TrialMeasured
+from workers.facts import LayerFacts, ModelFacts, Role
+from workers.model import LoadedModel
+from workers.report import ExclusionTried, LayerLoss, Loss, SamplesTried, Sensitivity
+from workers.shop import Shop, rows, step_folder
+from workers.technique import Need, Technique, can_be_taken_apart
+from workers.ticket import TRIAL_FILE
+from workers.workbench import Workbench
+
+MOST_ROWS = 2000
+MOST_LAYERS = 500
+MOST_LETTERS = 500
+SAMPLES = (8, 16, 32, 64, 128, 256, 512)
+# A network that was only written anew gives outputs that differ in their last bits.
+UNMOVED = 1e-5
+NOT_TREATED = "The technique leaves this layer as it is."
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One measurement: the loss, whether anything changed at all, and what kept it from a figure."""
+
+    loss: Loss
+    treated: bool = True
+    distance: float = 0.0
+    note: str = ""
+
+
+@dataclass
+class _Work:
+    """The network, the technique, the measure, and how many measurements were made of how many."""
+
+    shop: Shop
+    model: LoadedModel
+    bench: Workbench
+    technique: Technique
+    yardstick: Yardstick
+    everyone: tuple[str, ...]
+    total: int
+    place: int = 0
+
+    def trial(self, name: str, **changes: object) -> Trial:
+        """Treat the network with some parameters changed, unless that was done before, and measure it."""
+        place, self.place = self.place, self.place + 1
+        self.total = max(self.total, self.place)
+        kept = place in self.shop.order.cached
+        done = _read(place) if kept else self._made(name, changes)
+        if not kept:
+            _write(place, done)
+        self.bench.progress(self.place, self.total, f"{name}: {_points(done.loss)} lost")
+        self.shop.emit(TrialMeasured(place=place, name=name[:300], loss=done.loss, cached=kept))
+        return done
+
+    def _made(self, name: str, changes: dict[str, object]) -> Trial:
+        quiet = replace(self.bench, emit=self._progress_of(name))
+        try:
+            treated = self.technique.model_copy(update=changes).apply(self.model, quiet)
+        except YoursToFix as refusal:
+            return Trial(Loss(points=0.0), treated=False, note=str(refusal))
+        try:
+            loss, moved = self.yardstick.loss(treated.proto)
+        except YoursToFix as fault:
+            return Trial(Loss(), note=str(fault))
+        if moved <= UNMOVED:
+            return Trial(Loss(points=0.0), treated=False, note=NOT_TREATED)
+        return Trial(loss, distance=moved)
+
+    def _progress_of(self, name: str) -> Callable[[Event], None]:
+        """Of what the technique says on its way, only how far it is within this measurement."""
+        begin = self.place - 1
+
+        def emit(event: Event) -> None:
+            if isinstance(event, Progress):
+                share = (begin + event.done / max(event.total, 1)) / self.total
+                self.shop.emit(Progress(step=0, done=round(1000 * share), total=1000, text=name[:200]))
+
+        return emit
+
+    def all_but(self, names: Collection[str]) -> tuple[str, ...]:
+        return tuple(sorted({*self.technique.model_dump()["excluded"], *names}))
+
+
+def measure(shop: Shop) -> None:
+    """Treat each layer alone, then everything, then all but the worst; and everything after fewer calibration rows."""
+    technique = shop.recipe.steps[0]
+    if not can_be_taken_apart(type(technique)):
+        raise YoursToFix(
+            f"Expected a technique that treats layers one by one, found {technique.about.title}.",
+            hint="Choose one whose layers can be excluded and that neither trains nor searches.",
+            code="sensitivity.technique",
+        )
+    started = time.perf_counter()
+    shop.emit(StepStarted(step=0, technique=technique.technique))
+    model, data = shop.open()
+    if not rows(data.facts, Role.VALIDATION):
+        raise YoursToFix("Expected validation rows, found none.", hint="Add some.", code="data.role-missing")
+    layers = _layers(formats.inspect(shop.model)[1])
+    sizes = _sizes(technique, rows(data.facts, Role.CALIBRATION))
+    total = len(layers) + 1 + len(sizes)
+    work = _begun(shop, model, technique, total=total, bench=shop.bench(model, data, 0, model))
+    found = _found(work, layers, sizes)
+    shop.emit(SensitivityMeasured(sensitivity=found))
+    work.bench.progress(1, 1, "done")
+    shop.emit(StepFinished(step=0, technique=technique.technique, seconds=time.perf_counter() - started))
+
+
+def _begun(shop: Shop, model: LoadedModel, technique: Technique, *, total: int, bench: Workbench) -> _Work:
+    yardstick = Yardstick(model.proto, bench, rows=MOST_ROWS)
+    shop.log(f"Untouched: {yardstick.name} {yardstick.baseline:.4f} on {len(yardstick.before):,} validation rows.")
+    everyone = tuple(node.name or node.output[0] for node in model.proto.graph.node)
+    return _Work(shop, model, bench, technique, yardstick, everyone, total)
+
+
+def _found(work: _Work, layers: Sequence[LayerFacts], sizes: Sequence[int]) -> Sensitivity:
+    measured = tuple(_layer(work, layer, place) for place, layer in enumerate(layers))
+    everything = work.trial("every layer")
+    if not everything.treated:
+        raise YoursToFix(everything.note, hint="Choose another technique.", code="sensitivity.nothing-treated")
+    calibration = tuple(_with_samples(work, size) for size in sizes)
+    excluded, tried = _excluded(work, measured, everything.loss)
+    share = work.yardstick.metric is None or work.yardstick.metric.about.unit == "share"
+    return Sensitivity(
+        metric=work.yardstick.name,
+        unit="points" if share else "percent",
+        baseline=work.yardstick.baseline,
+        rows=len(work.yardstick.before),
+        layers=measured,
+        everything=everything.loss,
+        excluded=work.all_but(excluded),
+        tried=tried,
+        calibration=calibration,
+        enough=enough(calibration),
+    )
+
+
+def _layers(facts: ModelFacts) -> tuple[LayerFacts, ...]:
+    """The layers with weights, in graph order.
+
+    Raises:
+        YoursToFix: if there are none, or more than can be measured one by one.
+    """
+    found = tuple(layer for layer in facts.layers if layer.params)
+    if not 0 < len(found) <= MOST_LAYERS:
+        raise YoursToFix(
+            f"Expected 1 to {MOST_LAYERS} layers with weights, found {len(found)}.",
+            hint="Choose another network.",
+            code="sensitivity.layers",
+        )
+    return found
+
+
+def _layer(work: _Work, layer: LayerFacts, place: int) -> LayerLoss:
+    others = tuple(name for name in work.everyone if name != layer.name)
+    done = work.trial(layer.name, excluded=others)
+    if done.loss.points is not None and done.treated:
+        work.bench.point("Points lost by layer", x=place + 1, y=done.loss.points)
+    return LayerLoss(
+        name=layer.name,
+        op=layer.op,
+        params=layer.params,
+        treated=done.treated,
+        loss=done.loss,
+        distance=done.distance,
+        note=done.note,
+    )
+
+
+def _with_samples(work: _Work, size: int) -> SamplesTried:
+    done = work.trial(f"{size} calibration rows", samples=size)
+    if done.loss.points is not None:
+        work.bench.point("Points lost by calibration rows", x=size, y=done.loss.points)
+    return SamplesTried(samples=size, loss=done.loss)
+
+
+def _sizes(technique: Technique, available: int) -> tuple[int, ...]:
+    """The ladder of calibration rows, up to what there is; empty for techniques that look at none."""
+    if "samples" not in type(technique).model_fields or Need.CALIBRATION not in technique.about.needs:
+        return ()
+    return (*(size for size in SAMPLES if size < available), *((min(available, SAMPLES[-1]),) if available else ()))
+
+
+def _excluded(
+    work: _Work, layers: Sequence[LayerLoss], everything: Loss
+) -> tuple[tuple[str, ...], tuple[ExclusionTried, ...]]:
+    """As few of the worst layers as it takes until what is left loses no more than noise.
+
+    Only layers that alone lose more than noise are candidates. The number doubles until it is enough; where it never
+    is, the best number stays.
+    """
+    suspects = [layer for layer in layers if layer.treated and layer.loss.is_more_than_noise]
+    worst_first = [layer.name for layer in sorted(suspects, key=lambda one: -_height(one.loss))]
+    most = min(len(worst_first), sum(layer.treated for layer in layers) - 1)
+    best, best_loss, tried = 0, everything, []
+    count = 1
+    while best_loss.is_more_than_noise and count <= most:
+        done = work.trial(f"all but the {count} worst", excluded=work.all_but(worst_first[:count]))
+        if done.treated:
+            tried.append(ExclusionTried(excluded=count, loss=done.loss))
+            if _height(done.loss) < _height(best_loss):
+                best, best_loss = count, done.loss
+        count = most if count < most < 2 * count else 2 * count
+    return tuple(worst_first[:best]), tuple(tried)
+
+
+def _height(loss: Loss) -> float:
+    """How bad a loss is; a network that gave no figure is the worst."""
+    return float("inf") if loss.points is None else loss.points
+
+
+def enough(calibration: Sequence[SamplesTried]) -> int | None:
+    """The fewest calibration rows from which on every larger number gives a loss within the interval of this one."""
+    for place, one in enumerate(calibration[:-1]):
+        rest = [later.loss.points for later in calibration[place:]]
+        if all(points is not None and one.loss.low <= points <= one.loss.high for points in rest):
+            return one.samples
+    return None
+
+
+def _points(loss: Loss) -> str:
+    return "no figure" if loss.points is None else f"{loss.points:.2f} points"
+
+
+def _write(place: int, trial: Trial) -> None:
+    folder = step_folder(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    note = trial.note[:MOST_LETTERS]
+    (folder / TRIAL_FILE).write_text(json.dumps({**asdict(trial), "loss": trial.loss.model_dump(), "note": note}))
+
+
+def _read(place: int) -> Trial:
+    said = json.loads((step_folder(place) / TRIAL_FILE).read_text())
+    return Trial(**{**said, "loss": Loss.model_validate(said["loss"])})
