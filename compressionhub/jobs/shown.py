@@ -242,7 +242,7 @@ def _said_of_device(report: Report) -> str:
     between = f"{units.times(ratio.low)} to {units.times(ratio.high)}"
     return (
         f"Timed on {report.environment.cpu}; for {there.title}, a speed-up of {units.times(ratio.value)} ({between}, "
-        f"class {ratio.grade}) is predicted."
+        f"class {ratio.grade}) {'was measured' if ratio.grade == 'A' else 'is predicted'}."
     )
 
 

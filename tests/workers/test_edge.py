@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from contextlib import nullcontext
 
 import numpy as np
 import onnx
@@ -11,13 +12,14 @@ import pytest
 from tests.material import tiny_cnn, tiny_mlp
 from workers import edge
 from workers.device import DeviceProfile, host, profile
-from workers.elsewhere.answers import judged, rows_for
+from workers.elsewhere.answers import answer, judged, rows_for
 from workers.emulation import emulator, limits
 from workers.emulation.emulator import Emulator
 from workers.errors import Problem
 from workers.events import Emulated
 from workers.report import Emulation, MemoryTrial, Predicted, SameAnswers, Trials
 from workers.sandbox import Nursery, Outcome, Tick
+from workers.shop import Shop
 from workers.ticket import Limits, Order
 
 MIB = 1 << 20
@@ -150,6 +152,18 @@ def test_answers_are_as_far_apart_as_the_worst_of_them():
 
     assert (near.same, near.identical, near.largest_difference) == (True, False, pytest.approx(1e-4 / 8))
     assert (far.same, far.same_class, far.largest_difference) == (False, 0, pytest.approx(3 / 4))
+
+
+def test_a_network_too_large_for_qemu_is_not_compared_and_the_reason_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = []
+    order = Order(kind="answer", emulator=Emulator(title="qemu", command=("qemu",)))
+
+    answer(Shop(order, said.append, nullcontext, lambda: False))
+
+    [answers] = [one.answers for one in said]
+    assert answers.same is None
+    assert "many minutes" in answers.why
 
 
 def test_slow_networks_answer_fewer_rows_and_the_slowest_none():
