@@ -28,6 +28,7 @@ def site(data: Path, port: int, *more: str) -> Iterator[subprocess.Popen[str]]:
         for name, value in os.environ.items()
         if not name.startswith("HUB_") and name not in ("REDIS_URL", "DATABASE_URL")
     }
+    environment["HUB_CALIBRATE"] = "0"
     command = [sys.executable, "manage.py", "up", "--data", str(data), "--port", str(port), "--no-demo", *more]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

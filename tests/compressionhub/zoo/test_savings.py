@@ -404,3 +404,10 @@ def test_the_wearable_is_a_starting_point_like_the_others(client, vera, entry):
 
     assert "How long the battery lasts is not known" in made.content.decode()
     assert Workload.objects.get().assumed.device.author == "Vera"
+
+
+def test_the_assumptions_in_force_are_swapped_with_the_figures(ask, priced):
+    _, markup = ask(priced, pue="1.3")
+
+    shown = markup[markup.index('id="in-force" hx-swap-oob') : markup.index('id="savings-results"')]
+    assert "typed in by Vera" in shown and "1.3" in shown and "chosen by Vera" in shown
