@@ -50,8 +50,12 @@ class OwnTimes:
     folder: Path
 
     def fit(self, *, should_stop: Callable[[], bool]) -> Fit | None:
-        """The kept fit where it is of this host as it is now, else a new one; None if the child did not finish."""
-        if (kept := self._kept()) is not None:
+        """The kept fit where it is of this host as it is now, else a new one; None if the child did not finish.
+
+        A weak one is tried again at every start: something may have disturbed it.
+        """
+        kept = self._kept()
+        if kept is not None and kept.grade == "C":
             return kept
         found = self._measured(should_stop)
         if found is not None:
@@ -59,7 +63,7 @@ class OwnTimes:
             draft = self.keep / f"{FILE}.new"
             draft.write_text(Kept(host=fingerprint(), fit=found).model_dump_json(indent=1))
             draft.replace(self.keep / FILE)
-        return found
+        return found or kept
 
     def _kept(self) -> Fit | None:
         try:

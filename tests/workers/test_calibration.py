@@ -14,7 +14,7 @@ from workers.calibration import Timed
 from workers.device import host
 from workers.emulation.layers import KINDS, op_costs
 from workers.emulation.predictor import float_ms, spread_of
-from workers.own_times import FILE, OwnTimes
+from workers.own_times import FILE, Kept, OwnTimes, fingerprint
 from workers.sandbox import Nursery
 from workers.standard_networks import STANDARD
 
@@ -88,10 +88,22 @@ def test_a_host_times_itself_once(own):
     fit, times = own
 
     assert fit is not None and fit.runtime == "onnxruntime" and fit.measured_on == host().title
-    kept = times.keep / FILE
+    kept, firm = times.keep / FILE, fit.model_copy(update={"grade": "C"})
+    kept.write_text(Kept(host=fingerprint(), fit=firm).model_dump_json())
     before = kept.stat().st_mtime_ns
-    assert times.fit(should_stop=lambda: False) == fit
+    assert times.fit(should_stop=lambda: False) == firm
     assert kept.stat().st_mtime_ns == before
+
+
+def test_a_weak_fit_is_tried_again_and_kept_if_that_fails(own, monkeypatch):
+    fit, times = own
+    weak = fit.model_copy(update={"grade": "D"})
+    (times.keep / FILE).write_text(Kept(host=fingerprint(), fit=weak).model_dump_json())
+    answers = iter([None, fit])
+    monkeypatch.setattr(OwnTimes, "_measured", lambda self, should_stop: next(answers))
+
+    assert times.fit(should_stop=lambda: False) == weak
+    assert times.fit(should_stop=lambda: False) == fit
 
 
 def test_it_times_itself_again_when_the_host_has_changed(own, monkeypatch):
