@@ -236,7 +236,7 @@ class Question(Given):
 
     def sized(self, work: Workload, data: Tables) -> Sizing:
         """The right one of the candidates."""
-        there = {name: each and each.on(name, workers=1) for name, each in self.candidates.items()}
+        there = {name: None if each is None else each.on(name, workers=1) for name, each in self.candidates.items()}
         asked = [Candidate(instance=name, service=service) for name, service in there.items()]
         return RightSizing.choose(work, asked, data=data)
 
