@@ -22,8 +22,7 @@ class ReportForm(forms.Form):
 
     entry = forms.ModelMultipleChoiceField(
         Entry.objects.none(), label="Variants", widget=forms.CheckboxSelectMultiple,
-        help_text=f"One, or up to {MOST_VARIANTS} to compare. Each stands against its own baseline. "
-        f"Of many, the newest {MOST_OFFERED} are here; choose another one on its own page.",
+        help_text=f"One, or up to {MOST_VARIANTS} to compare. Each stands against its own baseline.",
     )  # fmt: skip
     workload = forms.ModelChoiceField(Workload.objects.none(), label="Workload", empty_label=None)
     question = forms.CharField(
@@ -36,6 +35,8 @@ class ReportForm(forms.Form):
         super().__init__(data, initial={"entry": chosen, "workload": workload or None})
         self.fields["entry"].queryset = offered(user)  # type: ignore[attr-defined]
         self.fields["entry"].choices = _boxes(offered(user), chosen)  # type: ignore[attr-defined]
+        if offered(user).count() > MOST_OFFERED:
+            self.fields["entry"].help_text += f" The newest {MOST_OFFERED} are here; choose another on its own page."
         self.fields["workload"].queryset = Workload.objects.filter(team=team)  # type: ignore[attr-defined]
         self.fields["workload"].widget.attrs["class"] = "form-select"
         self.fields["question"].widget.attrs["class"] = "form-control"
