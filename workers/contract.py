@@ -3,6 +3,7 @@
 Guessed by inspection, confirmed by a person, part of the model version, shipped in the bundle.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -30,6 +31,8 @@ class InputSpec(Frozen):
 
     A raw sample ``x`` becomes ``(x * scale - mean) / std``; images are decoded to ``channels``,
     resized to ``resize`` (height, width), cropped to the centre and laid out as ``layout`` first.
+    ``batch_axis`` is where the network wants the axis of the samples: a recurrent state often second; None for a
+    setting that all samples of a batch share, such as a sample rate.
     """
 
     name: str
@@ -42,6 +45,7 @@ class InputSpec(Frozen):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     columns: tuple[str, ...] = ()
+    batch_axis: int | None = 0
 
 
 class OutputSpec(Frozen):
@@ -82,3 +86,24 @@ class Contract(Frozen):
     classes: tuple[str, ...] = ()
     headline: str = ""
     tokenizer: TokenizerSpec | None = None
+
+
+def batch_axes(shapes: Sequence[Sequence[int | str | None]]) -> tuple[int | None, ...]:
+    """Where each input of a network has the axis of the samples.
+
+    First, as a rule. A scalar has none. Where another input's first axis is free, one that has a fixed first axis and
+    a free one behind it has it there: a state of shape (layers, batch, width) beside frames of shape (batch, samples).
+    """
+    free_first = any(shape and _is_free(shape[0]) for shape in shapes)
+    return tuple(_batch_axis(shape, free_first) for shape in shapes)
+
+
+def _batch_axis(shape: Sequence[int | str | None], free_first: bool) -> int | None:
+    if not shape:
+        return None
+    free = [axis for axis, side in enumerate(shape) if _is_free(side)]
+    return free[0] if free_first and free else 0
+
+
+def _is_free(side: int | str | None) -> bool:
+    return not isinstance(side, int) or side < 1

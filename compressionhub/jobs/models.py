@@ -193,8 +193,9 @@ class Job(models.Model):
     @cached_property
     def sensitivity_value(self) -> Sensitivity | None:
         """What a sensitivity job found out."""
-        has = self.kind == Kind.SENSITIVITY and self.found
-        return Sensitivity.model_validate(self.found["sensitivity"]) if has else None
+        if self.kind != Kind.SENSITIVITY or not self.found:
+            return None
+        return Sensitivity.model_validate(self.found["sensitivity"])
 
     @cached_property
     def problem_value(self) -> Problem | None:

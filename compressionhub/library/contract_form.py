@@ -146,10 +146,10 @@ class ContractForm(HubForm):
         return self.before.model_copy(update={**said, "inputs": inputs, "outputs": outputs})
 
     def _per(self, values: dict[str, Any]) -> str:
-        return values["per"] or self.initial["per"]
+        return str(values["per"] or self.initial["per"])
 
     def clean_headline(self) -> str:
-        name, task = self.cleaned_data["headline"], self.cleaned_data.get("task")
+        name, task = str(self.cleaned_data["headline"]), self.cleaned_data.get("task")
         if name and task not in metrics()[name].about.tasks:
             raise forms.ValidationError(f"{metrics()[name].about.title} is no metric of the task {task}.")
         return name

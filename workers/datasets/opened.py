@@ -62,13 +62,30 @@ class OpenedData:
             bad = ~np.isfinite(taken)
             if bad.any():
                 raise not_finite(self.raw, feed.source, rows, bad)
-        return prepare(taken, feed.spec)
+        return _as_fed(prepare(taken, feed.spec), feed.spec)
 
     def _check_shapes(self) -> None:
         """Prepare one row, so that a shape that does not fit is said before the work begins."""
         first = next(iter(self._rows.values()))[:1]
         for feed in self.feeds:
             self._prepared(feed, first)
+
+
+def _as_fed(samples: Array, spec: InputSpec) -> Array:
+    """(rows, *sample) with the axis of the rows where the network wants it.
+
+    Raises:
+        BadData: if the rows differ in an input that has one value for the whole batch.
+    """
+    if spec.batch_axis is None:
+        if not (samples == samples[:1]).all():
+            raise BadData(
+                f"Expected the same value of {spec.name!r} for every row, found different ones.",
+                hint="The network takes it once for a whole batch: make a dataset for each value.",
+                code="data.values-differ",
+            )
+        return np.ascontiguousarray(samples[0])
+    return np.ascontiguousarray(np.moveaxis(samples, 0, spec.batch_axis)) if spec.batch_axis else samples
 
 
 def _feeds(raw: Raw, contract: Contract) -> tuple[Feed, ...]:

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from workers.errors import EngineError, Frozen
-from workers.evaluation.sessions import Feed, feeds_for, open_session, run, tile
+from workers.evaluation.sessions import Feed, axes_of, feeds_for, open_session, run, tile
 from workers.model import Progress
 from workers.numerics.bootstrap import Floats
 from workers.numerics.timings import ratio_of_medians, tails
@@ -167,7 +167,7 @@ def open_runner(path: Path, sample: Feed, batch: int, threads: int) -> Run:
     It runs once here, so that a misfit is told in our words and not while timing.
     """
     session = open_session(path, threads=threads)
-    feeds = feeds_for(session, tile(sample, batch), batch)
+    feeds = feeds_for(session, tile(sample, batch, axes_of(session)), batch)
     try:
         run(session, feeds[0])
     except EngineError:

@@ -11,7 +11,7 @@ import numpy as np
 from workers.contract import Contract, Task
 from workers.errors import OursToFix, YoursToFix
 from workers.evaluation.answers import class_labels, class_scores, numbers, see_labels_fit
-from workers.evaluation.sessions import Feed, feeds_for, fixed_batch, run
+from workers.evaluation.sessions import Feed, feeds_for, fixed_batch, pick, run
 from workers.facts import Role
 from workers.metric import Metric, for_contract, metrics
 from workers.model import Progress
@@ -110,7 +110,7 @@ class _Answerer:
             except (YoursToFix, OursToFix) as fault:
                 if rows == 1 or fixed_batch(self.session) is not None or fault.code == "runtime.out-of-memory":
                     raise
-        parts = [self._whole({name: array[row : row + 1] for name, array in inputs.items()}, 1) for row in range(rows)]
+        parts = [self._whole(pick(self.session, inputs, np.array([row])), 1) for row in range(rows)]
         self.one_by_one = True  # only now: if single samples fail as well, the fault lies elsewhere
         return np.concatenate(parts)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workers.contract import batch_axes
 from workers.errors import OursToFix, YoursToFix
 from workers.evaluation.refusals import refusal
 
@@ -81,11 +83,27 @@ def run(session: ort.InferenceSession, feed: Feed) -> list[np.ndarray]:
         raise refusal(error) from error
 
 
+def axes_of(session: ort.InferenceSession) -> dict[str, int | None]:
+    """Where each input has the axis of the samples; None where all samples share one value."""
+    wanted = session.get_inputs()
+    return dict(zip((node.name for node in wanted), batch_axes([node.shape for node in wanted]), strict=True))
+
+
 def fixed_batch(session: ort.InferenceSession) -> int | None:
     """The batch size written into the graph, or None where it is free."""
-    first = [node.shape[0] for node in session.get_inputs() if node.shape]
-    sizes = {size for size in first if isinstance(size, int) and size > 0}
-    return sizes.pop() if len(sizes) == 1 and len(first) == len(session.get_inputs()) else None
+    axes = axes_of(session)
+    sides = [node.shape[axis] for node in session.get_inputs() if (axis := axes[node.name]) is not None]
+    sizes = {side for side in sides if isinstance(side, int) and side > 0}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def pick(session: ort.InferenceSession, feed: Feed, rows: np.ndarray) -> Feed:
+    """Some samples of a batch, by number; they may repeat."""
+    axes = axes_of(session)
+    return {
+        name: array if (axis := axes.get(name, 0)) is None else np.ascontiguousarray(np.take(array, rows, axis=axis))
+        for name, array in feed.items()
+    }
 
 
 def fit_feed(session: ort.InferenceSession, inputs: Feed) -> Feed:
@@ -116,17 +134,19 @@ def feeds_for(session: ort.InferenceSession, inputs: Feed, rows: int) -> list[Fe
     feed, size = fit_feed(session, inputs), fixed_batch(session)
     if size is None or size == rows:
         return [feed]
-    return [_piece(feed, begin, size, rows) for begin in range(0, rows, size)]
+    begins = range(0, rows, size)
+    return [pick(session, feed, np.minimum(np.arange(begin, begin + size), rows - 1)) for begin in begins]
 
 
-def _piece(feed: Feed, begin: int, size: int, rows: int) -> Feed:
-    chosen = np.minimum(np.arange(begin, begin + size), rows - 1)
-    return {name: np.ascontiguousarray(array[chosen]) for name, array in feed.items()}
+def tile(sample: Feed, rows: int, axes: Mapping[str, int | None]) -> Feed:
+    """Repeat a batch of one until it has ``rows`` samples; what has no axis of one for them stays as it is.
 
-
-def tile(sample: Feed, rows: int) -> Feed:
-    """Repeat a batch of one until it has ``rows`` rows; what has no batch axis of one stays as it is."""
+    Args:
+        axes: where each input has the axis of the samples; see ``axes_of``.
+    """
     return {
-        name: np.repeat(array, rows, axis=0) if array.ndim and array.shape[0] == 1 else array
+        name: np.repeat(array, rows, axis=axis)
+        if (axis := axes.get(name, 0)) is not None and array.ndim > axis and array.shape[axis] == 1
+        else array
         for name, array in sample.items()
-    }  # fmt: skip
+    }

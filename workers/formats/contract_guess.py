@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from workers.contract import Channels, Contract, InputSpec, Layout, Meaning, OutputSpec, Per, Task
+from workers.contract import Channels, Contract, InputSpec, Layout, Meaning, OutputSpec, Per, Task, batch_axes
 from workers.facts import DatasetFacts, ModelFacts, TensorFacts
 from workers.formats.class_names import class_names
 
@@ -43,7 +43,10 @@ def guess_contract(proto: onnx.ModelProto, facts: ModelFacts, data: DatasetFacts
     task = Task.CLASSIFICATION if per != "sample" and meanings else _task(facts, meanings, data)
     return Contract(
         task=task,
-        inputs=tuple(_input(proto, item, data) for item in facts.inputs),
+        inputs=tuple(
+            _input(proto, item, data, axis)
+            for item, axis in zip(facts.inputs, batch_axes([item.shape for item in facts.inputs]), strict=True)
+        ),
         outputs=tuple(
             OutputSpec(name=item.name, meaning=_settled(meaning, task), per=per if place == 0 else "sample")
             for place, (item, meaning) in enumerate(zip(facts.outputs, meanings, strict=True))
@@ -65,9 +68,9 @@ def _told(proto: onnx.ModelProto, facts: ModelFacts) -> Contract | None:
     return told if fits and [item.name for item in told.outputs] == [item.name for item in facts.outputs] else None
 
 
-def _input(proto: onnx.ModelProto, tensor: TensorFacts, data: DatasetFacts | None) -> InputSpec:
+def _input(proto: onnx.ModelProto, tensor: TensorFacts, data: DatasetFacts | None, batch_axis: int | None) -> InputSpec:
     given = _given(tensor, data)
-    shape = _sample_shape(tensor, given)
+    shape = _sample_shape(tensor, given, batch_axis)
     layout = _layout(shape)
     channels = _channels(shape, layout)
     mean, std = _mean_and_std(proto, tensor, shape, layout)
@@ -82,6 +85,7 @@ def _input(proto: onnx.ModelProto, tensor: TensorFacts, data: DatasetFacts | Non
         mean=mean,
         std=std,
         columns=_columns(shape, data),
+        batch_axis=batch_axis,
     )
 
 
@@ -93,9 +97,10 @@ def _given(tensor: TensorFacts, data: DatasetFacts | None) -> TensorFacts | None
     return named or (data.inputs[0] if len(data.inputs) == 1 else None)
 
 
-def _sample_shape(tensor: TensorFacts, given: TensorFacts | None) -> tuple[int, ...]:
+def _sample_shape(tensor: TensorFacts, given: TensorFacts | None, batch_axis: int | None) -> tuple[int, ...]:
     """The shape without the batch axis; a free axis is -1 unless the data settle it."""
-    shape = tuple(dim if isinstance(dim, int) else -1 for dim in tensor.shape[1:])
+    sides = [dim for axis, dim in enumerate(tensor.shape) if axis != batch_axis]
+    shape = tuple(dim if isinstance(dim, int) else -1 for dim in sides)
     if given is None or len(given.shape) != len(shape):
         return shape
     return tuple(

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
+from workers.contract import batch_axes
 from workers.errors import YoursToFix
 from workers.facts import Role
 from workers.graph import surgery
@@ -162,9 +163,13 @@ def _choose(hist: quantization.Counts, low: float, high: float, method: Method, 
 
 
 def fixed_rows(proto: ModelProto) -> int | None:
-    """The batch size the network insists on, or nothing if its first axis is free."""
-    for item in proto.graph.input:
-        dims = item.type.tensor_type.shape.dim
-        if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
-            return int(dims[0].dim_value)
-    return None
+    """The batch size the network insists on, or nothing if it is free."""
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    shapes = [_sides(item) for item in proto.graph.input if item.name not in stored]
+    sides = [shape[axis] for shape, axis in zip(shapes, batch_axes(shapes), strict=True) if axis is not None]
+    return next((side for side in sides if side is not None), None)
+
+
+def _sides(item: ValueInfoProto) -> list[int | None]:
+    dims = item.type.tensor_type.shape.dim
+    return [int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims]

@@ -48,7 +48,7 @@ def student(degrees: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / degrees ** (place + 1) for place, term in enumerate(terms))
+    return z + sum((term / degrees ** (place + 1) for place, term in enumerate(terms)), 0.0)
 
 
 def mean_of_ratios(over: Floats, under: Floats) -> tuple[float, Floats]:

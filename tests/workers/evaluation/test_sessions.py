@@ -144,6 +144,8 @@ def test_a_batch_is_cut_into_pieces_the_graph_takes_and_the_last_one_filled_up(t
 
 
 def test_tiling_repeats_the_sample_and_leaves_what_has_no_batch_axis():
-    tiled = tile({"x": np.ones((1, 4)), "scale": np.array(2.0), "table": np.ones((3, 2))}, 5)
+    tiled = tile(
+        {"x": np.ones((1, 4)), "scale": np.array(2.0), "table": np.ones((3, 2))}, 5, {"x": 0, "scale": None, "table": 0}
+    )
 
     assert tiled["x"].shape == (5, 4) and tiled["scale"].shape == () and tiled["table"].shape == (3, 2)
