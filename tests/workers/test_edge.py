@@ -192,6 +192,10 @@ def test_the_same_instructions_need_no_emulator(monkeypatch):
 
 QEMU_X86 = shutil.which("qemu-x86_64") and host().arch == "x86_64" and host().has_int8_dot_product
 ARM_FOLDER = emulator.prepared(os.environ)
+NEEDS_ARM = pytest.mark.skipif(
+    not (ARM_FOLDER and shutil.which("qemu-aarch64")),
+    reason="HUB_AARCH64 or qemu-aarch64 is missing: answers as aarch64 are NOT compared",
+)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +205,7 @@ ARM_FOLDER = emulator.prepared(os.environ)
             "c6a-xlarge-1t",
             marks=pytest.mark.skipif(not QEMU_X86, reason="no qemu-x86_64 on a host with VNNI: x86 is NOT compared"),
         ),
-        pytest.param(
-            "rpi5",
-            marks=pytest.mark.skipif(
-                not (ARM_FOLDER and shutil.which("qemu-aarch64")),
-                reason="HUB_AARCH64 or qemu-aarch64 is missing: answers as aarch64 are NOT compared",
-            ),
-        ),
+        *(pytest.param(key, marks=NEEDS_ARM) for key in ("rpi5", "rpi4")),
     ],
 )
 def test_another_processor_answers_the_same_from_inside_the_sandbox(key, tmp_path):

@@ -40,8 +40,8 @@ def main() -> int:
                 f"{name}: expected sha256 {facts['sha256']}, found {found}. Download the bundle again.", file=sys.stderr
             )
             return 2
-    if len(sys.argv) > 1:
-        return answer_text(manifest, " ".join(sys.argv[1:]))
+    if options.text:
+        return answer_text(manifest, " ".join(options.text))
     sample = np.load(HERE / manifest["sample"], allow_pickle=False)
     feed = {name.removeprefix("input__"): sample[name] for name in sample.files if name.startswith("input__")}
     session = open_session(manifest, options.threads)
@@ -62,6 +62,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run this model on its sample, and time it if asked to.")
+    parser.add_argument("text", nargs="*", help="text to answer instead of the sample, where a tokenizer is here")
     parser.add_argument("--bench", type=Path, metavar="FILE", help="also time it, and write a latency file")
     parser.add_argument("--device", metavar="KEY", help="the device profile that this machine is; needed to time")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="without it those it was made for")

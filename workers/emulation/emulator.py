@@ -17,6 +17,7 @@ VARIABLE = "HUB_AARCH64"
 PREPARE = "docs/edge-emulation.md in the hub's folder says how to prepare it"
 X86_WITHOUT_VNNI = "Haswell"  # QEMU 7.2 and newer translate AVX2; none translates AVX512
 ARM_WITH_DOT_PRODUCT, ARM_WITHOUT = "cortex-a76", "cortex-a72"
+CPUINFO = "proc/cpuinfo"  # ONNX Runtime chooses its kernels by it, and must be told the processor that QEMU plays
 
 
 class Emulator(Frozen):
@@ -38,8 +39,9 @@ def emulator(there: DeviceProfile, aarch64: Path | None) -> Emulator | str:
     """The emulator for a profile, or the reason why its answers cannot be compared here.
 
     Args:
-        aarch64: the folder an operator prepared, with ``root`` (a Debian arm64 tree with Python) and ``site``
-            (numpy and onnxruntime for aarch64).
+        aarch64: the folder an operator prepared, with ``root`` (a Debian arm64 tree with Python), ``site`` (numpy and
+            onnxruntime for aarch64), and for each processor a folder of its name that leads to ``root`` and has its
+            own ``proc/cpuinfo``.
     """
     if not there.runs_onnxruntime:
         return f"ONNX Runtime's CPU kernels do not run on {there.title}: nothing here computes as it does."
@@ -69,9 +71,11 @@ def _arm(there: DeviceProfile, aarch64: Path | None) -> Emulator | str:
     if aarch64 is None or python is None:
         return f"This worker has no Python for aarch64. Set {VARIABLE} to a prepared folder; {PREPARE}."
     processor = ARM_WITH_DOT_PRODUCT if there.has_int8_dot_product else ARM_WITHOUT
+    if not (aarch64 / processor / CPUINFO).is_file():
+        return f"The folder in {VARIABLE} is not prepared for {processor}; {PREPARE}."
     return Emulator(
         title=f"qemu-aarch64 as {processor}",
-        command=(qemu, "-cpu", processor, "-L", str(aarch64 / "root"), str(python), "-P"),
+        command=(qemu, "-cpu", processor, "-L", str(aarch64 / processor), str(python), "-P"),
         packages=str(aarch64 / "site"),
         readable=(aarch64,),
     )
