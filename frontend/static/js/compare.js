@@ -62,6 +62,11 @@ function sentence(found) {
 
 const percent = (value, [start, end]) => `${(Math.min(1, Math.max(0, (value - start) / (end - start))) * 100).toFixed(1)}%`;
 
+// Only what differs is written: the same text again would lay the table out again.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 function set(element, values) {
   for (const [name, value] of Object.entries(values)) if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
@@ -104,8 +109,8 @@ function drawCells(element, row, limits) {
   for (const cell of element.querySelectorAll("[data-cell]")) {
     const key = cell.dataset.cell;
     const [figure, beside] = row.texts[key];
-    one("[data-figure]", cell).textContent = figure;
-    one("[data-beside]", cell).textContent = beside;
+    write(one("[data-figure]", cell), figure);
+    write(one("[data-beside]", cell), beside);
     const svg = one("svg.rb", cell);
     if (svg && row.spots[key]) drawBar(svg, key, row, lineOf(key, limits));
     const grade = one("[data-grade]", cell);
@@ -114,13 +119,12 @@ function drawCells(element, row, limits) {
 }
 
 function drawRow(element, { row, holds, fit }, limits, best) {
-  element.dataset.row = row.id;
-  element.className = best ? "hi" : holds ? "" : "out";
+  set(element, { "data-row": row.id, class: best ? "hi" : holds ? "" : "out" });
   const name = one("[data-name]", element);
-  name.textContent = row.name;
-  name.setAttribute("href", row.url);
-  one("[data-model]", element).textContent = row.model;
-  one("[data-fit]", element).textContent = fit;
+  write(name, row.name);
+  set(name, { href: row.url });
+  write(one("[data-model]", element), row.model);
+  write(one("[data-fit]", element), fit);
   swap(one("[data-mark]", element), `mark-${row.family}`);
   swap(one("[data-verdict]", element), `verdict-${row.verdict}`);
   drawCells(element, row, limits);
@@ -147,10 +151,10 @@ function drawTold(found) {
   wanted.forEach(({ row, holds, fit }, at) => {
     const item = list.children[at];
     const link = one("a.plain", item);
-    link.textContent = row.name;
-    link.setAttribute("href", row.url);
-    one("[data-fit]", item).textContent = holds ? "" : fit;
-    one("[data-says]", item).textContent = `${capital(row.says)} ${row.beside}`;
+    write(link, row.name);
+    set(link, { href: row.url });
+    write(one("[data-fit]", item), holds ? "" : fit);
+    write(one("[data-says]", item), `${capital(row.says)} ${row.beside}`);
     const why = one("[data-why]", item);
     if (why && row.why) why.setAttribute("href", row.why);
     else why?.remove();
@@ -194,7 +198,11 @@ function drawScatter(found) {
   const best = front(within);
   const roomy = chart.getWidth() >= NARROW_PX; // as in charts.js: no labels where there is no room
   const named = new Set(!roomy ? [] : (within.length <= NAMED ? within : best).map((each) => each.row.id));
-  const point = ({ row }) => ({ value: [row.spots.speed[0], row.spots.change[0]], name: row.name, url: row.url, label: { show: named.has(row.id) } });
+  const point = ({ row }) => {
+    row.point ??= { value: [row.spots.speed[0], row.spots.change[0]], name: row.name, url: row.url, label: { show: false } };
+    row.point.label.show = named.has(row.id);
+    return row.point;
+  };
   const series = [{ id: "out", data: found.filter((each) => !each.holds).map(point) }, { id: "front", data: best.length > 1 ? best.map(({ row }) => [row.spots.speed[0], row.spots.change[0]]) : [] }];
   for (const family of new Set(data.rows.map((row) => row.family))) series.push({ id: family, data: within.filter((each) => each.row.family === family).map(point) });
   chart.setOption({ animation: false, series });
@@ -212,7 +220,7 @@ function drawLimits(limits) {
     slider.max = limit.stops.length - 1;
     slider.value = limit.at;
     slider.setAttribute("aria-valuetext", limit.label);
-    one("[data-label]", slider.closest(".slide")).textContent = limit.label;
+    write(one("[data-label]", slider.closest(".slide")), limit.label);
   }
 }
 
@@ -234,7 +242,7 @@ function draw() {
   const found = placed(limits);
   const text = sentence(found);
   drawLimits(limits);
-  one("[data-sentence]").textContent = text;
+  write(one("[data-sentence]"), text);
   one("[data-holding]").textContent = `${count(found.filter((each) => each.holds).length)} of ${count(found.length)} within limits`;
   drawTable(found, limits);
   drawActs(found);
