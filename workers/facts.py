@@ -109,6 +109,10 @@ class DatasetFacts(Frozen):
     columns: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def rows(self, role: Role) -> int:
+        """How many rows a role has; 0 where it is not there."""
+        return self.roles[role].rows if role in self.roles else 0
+
 
 class SandboxFacts(Frozen):
     """The confinement a host reaches, in words a person can act on."""

@@ -96,7 +96,6 @@ class ServiceGiven(Given):
     size_bytes: int = 0
     peak_memory_bytes: int = 0
 
-
     def on(self, device: str, *, workers: int) -> ServiceTime:
         return ServiceTime(
             mean_s=self.service_s, p95_s=self.service_p95_s, cs2=self.cs2, workers=workers, device=device,

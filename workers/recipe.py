@@ -160,15 +160,11 @@ def unmet_needs(item: Technique, data: DatasetFacts | None) -> str:
     missing = []
     if Need.LABELS in item.about.needs and data.target.kind == "none":
         missing.append("labels")
-    if Need.CALIBRATION in item.about.needs and not _rows(data, Role.CALIBRATION):
+    if Need.CALIBRATION in item.about.needs and not data.rows(Role.CALIBRATION):
         missing.append("calibration data")
-    if Need.TRAINING in item.about.needs and not _rows(data, Role.TRAIN):
+    if Need.TRAINING in item.about.needs and not data.rows(Role.TRAIN):
         missing.append("training data")
     return " and ".join(missing)
-
-
-def _rows(data: DatasetFacts, role: Role) -> int:
-    return data.roles[role].rows if role in data.roles else 0
 
 
 def parse(text: str) -> Recipe:

@@ -75,7 +75,7 @@ class CalibratedInt8Step(Int8Step):
         if not forecasts.params_in(model, HEAVY):
             return Fit(word="does-not-fit", reason="The network has no convolution or matrix product with weights.")
         for role in roles:
-            if data is not None and (role not in data.roles or not data.roles[role].rows):
+            if data is not None and not data.rows(role):
                 return Fit(word="does-not-fit", reason=f"The dataset has no {role} rows.")
         return None
 

@@ -128,7 +128,7 @@ class TrainingStep(Technique):
         """Why the step cannot train this network on this data, if it cannot."""
         if model.quantized:
             return Fit(word="does-not-fit", reason=f"The network is quantized: put {self.about.title} before that.")
-        if data is not None and not _rows(data, Role.TRAIN):
+        if data is not None and not data.rows(Role.TRAIN):
             return Fit(word="does-not-fit", reason="The dataset has no training rows.")
         return None
 
@@ -182,7 +182,3 @@ class RecoveryStep(TrainingStep):
         if self.learn_from == "baseline":
             return Weights(labels=0.0, teacher=1.0, temperature=self.temperature)
         return super().weights(bench)
-
-
-def _rows(data: DatasetFacts, role: Role) -> int:
-    return data.roles[role].rows if role in data.roles else 0

@@ -65,7 +65,7 @@ class DepthPruning(Technique):
         count = _attentions(model)
         if count < 2:
             return Fit(word="does-not-fit", reason="The network is no stack of attention blocks.")
-        if self.choose_by == "effect" and data is not None and not _has(data, Role.VALIDATION):
+        if self.choose_by == "effect" and data is not None and not data.rows(Role.VALIDATION):
             return Fit(word="does-not-fit", reason="The dataset has no validation rows: choose by similarity.")
         return Fit(
             word="fits", reason=f"Each of about {count} blocks is a like share of the work. Fine-tune afterwards."
@@ -152,7 +152,3 @@ class DepthPruning(Technique):
 
 def _attentions(model: ModelFacts) -> int:
     return sum(model.op_counts.get(name, 0) for name in ATTENDING)
-
-
-def _has(data: DatasetFacts, role: Role) -> bool:
-    return role in data.roles and data.roles[role].rows > 0

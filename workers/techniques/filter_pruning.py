@@ -91,7 +91,7 @@ class FilterPruning(Technique):
         layers = [layer for layer in model.layers if layer.op in HEAVY and layer.params]
         if len(layers) < 2:
             return Fit(word="does-not-fit", reason="The network has no layer between its first and its last.")
-        if self.criterion == "taylor" and (data is None or not _rows(data)):
+        if self.criterion == "taylor" and (data is None or not data.rows(Role.TRAIN)):
             return Fit(word="does-not-fit", reason="The Taylor criterion needs training data.")
         if self.criterion == "batch-norm" and "BatchNormalization" not in model.op_counts:
             return Fit(word="does-not-fit", reason="The network has no batch normalisation; choose another criterion.")
@@ -168,7 +168,3 @@ class FilterPruning(Technique):
             bench.log(f"{name}: {was[name]} → {now[name]} channels")
         bench.log(f"{len(narrower)} of {len(was)} layers are narrower: {training.savings(before, after)}.")
         bench.progress(3, 3, f"{len(narrower)} layers are narrower")
-
-
-def _rows(data: DatasetFacts) -> int:
-    return data.roles[Role.TRAIN].rows if Role.TRAIN in data.roles else 0

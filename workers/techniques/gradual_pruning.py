@@ -10,6 +10,7 @@ from workers import forecasts
 from workers.device import DeviceProfile
 from workers.errors import YoursToFix
 from workers.facts import DatasetFacts, ModelFacts, Span
+from workers.steps.pruning import Scope, Sparsity, ZeroingStep
 from workers.steps.training import Epochs, RecoveryStep, Schedule
 from workers.technique import About, Family, Fit, Forecast, Need
 
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
     from workers.model import LoadedModel
     from workers.workbench import Workbench
 
-PRUNED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"})
 
-
-class GradualPruning(RecoveryStep):
+class GradualPruning(ZeroingStep, RecoveryStep):
     """Set the smallest weights to zero little by little while the network trains.
 
     The share of zeros follows a cubic curve: many go at first, when much is superfluous, few at the end; then the
@@ -37,19 +36,8 @@ class GradualPruning(RecoveryStep):
         source="Zhu & Gupta 2017, arXiv:1710.01878, section 3; Gale et al. 2019, arXiv:1902.09574",
     )
     technique: Literal["gradual-pruning"]
-    sparsity: float = Field(
-        0.8,
-        gt=0,
-        lt=1,
-        title="Sparsity",
-        description="Share of the weights that are zero at the end.",
-        json_schema_extra={"unit": "fraction", "step": 0.05},
-    )
-    scope: Literal["layer", "network"] = Field(
-        "network",
-        title="Compare weights within",
-        description="Take the same share from each layer, or the smallest of the whole network wherever they are.",
-    )
+    sparsity: Sparsity = 0.8
+    scope: Scope = "network"
     ramp: float = Field(
         0.6,
         gt=0,
@@ -58,25 +46,11 @@ class GradualPruning(RecoveryStep):
         description="Part of the training in which zeros become more; the rest recovers.",
         json_schema_extra={"unit": "fraction", "step": 0.05},
     )
-    excluded: tuple[str, ...] = Field(
-        (),
-        max_length=500,
-        title="Leave untouched",
-        description="Names of layers to leave as they are, for example the first and the last.",
-    )
     epochs: Epochs = 10
     schedule: Schedule = "one-cycle"
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
-        untrainable = self.cannot_train(model, data)
-        if untrainable is not None:
-            return untrainable
-        if not forecasts.params_in(model, PRUNED):
-            return Fit(word="does-not-fit", reason="The network has no layer with weights to prune.")
-        return Fit(
-            word="smaller-only",
-            reason="Zeros pay in a compressed file only; this runtime computes with them all the same.",
-        )
+        return self.cannot_train(model, data) or self.fit_of_zeros(model)
 
     def forecast(self, facts: ModelFacts) -> Forecast:
         size = Span(value=facts.size_bytes, low=0.9 * facts.size_bytes, high=1.1 * facts.size_bytes + 4000)

@@ -124,7 +124,7 @@ class IterativePruning(RecoveryStep):
         untrainable = self.cannot_train(model, data)
         if untrainable is not None:
             return untrainable
-        if data is not None and Role.VALIDATION not in data.roles:
+        if data is not None and not data.rows(Role.VALIDATION):
             return Fit(word="does-not-fit", reason="The dataset has no validation rows to hold the limit on.")
         if sum(layer.op in HEAVY and layer.params > 0 for layer in model.layers) < 2:
             return Fit(word="does-not-fit", reason="The network has no layer between its first and its last.")

@@ -102,7 +102,7 @@ class LowRank(Technique):
             return Fit(word="does-not-fit", reason="The network is quantized: factorize before that step.")
         if not forecasts.params_in(model, HEAVY):
             return Fit(word="does-not-fit", reason="The network has no convolution or matrix product with weights.")
-        if self.activations and data is not None and not _calibration_rows(data):
+        if self.activations and data is not None and not data.rows(Role.CALIBRATION):
             return Fit(word="does-not-fit", reason="The dataset has no calibration rows to look at activations on.")
         if model.params < 10_000:
             return Fit(word="little-gain", reason="The layers are so small that splitting them saves next to nothing.")
@@ -192,7 +192,3 @@ def _checked(batches: Iterator[list[Tensor]], bench: Workbench) -> Iterator[list
     for batch in batches:
         bench.check()
         yield batch
-
-
-def _calibration_rows(data: DatasetFacts) -> int:
-    return data.roles[Role.CALIBRATION].rows if Role.CALIBRATION in data.roles else 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
 from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Span
-from workers.technique import About, Family, Fit, Forecast, Technique
+from workers.steps.pruning import PRUNED, Scope, Sparsity, ZeroingStep
+from workers.technique import About, Family, Fit, Forecast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
     from workers.model import LoadedModel
     from workers.workbench import Workbench
 
-PRUNED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"})
 ZIPPED_NOTE = "Zeros make the file smaller only when it is compressed; this runtime computes with them all the same."
 
 
-class MagnitudePruning(Technique):
+class MagnitudePruning(ZeroingStep):
     """Set the weights with the smallest absolute value to zero.
 
     Layers keep their shape. The file shrinks once it is stored sparse or compressed;
@@ -34,35 +32,12 @@ class MagnitudePruning(Technique):
         title="Magnitude pruning", family=Family.PRUNING, source="Han et al. 2015, arXiv:1506.02626, section 3"
     )
     technique: Literal["magnitude-pruning"]
-    sparsity: float = Field(
-        0.3,
-        gt=0,
-        lt=1,
-        title="Sparsity",
-        description="Share of the weights that become zero.",
-        json_schema_extra={"unit": "fraction", "step": 0.05},
-    )
-    scope: Literal["layer", "network"] = Field(
-        "network",
-        title="Compare weights within",
-        description="Take the same share from each layer, or the smallest of the whole network wherever they are.",
-    )
-    excluded: tuple[str, ...] = Field(
-        (),
-        max_length=500,
-        title="Leave untouched",
-        description="Names of layers to leave as they are, for example the first and the last.",
-    )
+
+    sparsity: Sparsity = 0.3
+    scope: Scope = "network"
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
-        if model.quantized:
-            return Fit(word="does-not-fit", reason="The network is already quantized: prune first.")
-        if not forecasts.params_in(model, PRUNED):
-            return Fit(word="does-not-fit", reason="The network has no layer with weights to prune.")
-        return Fit(
-            word="smaller-only",
-            reason="Zeros pay in a compressed file only; this runtime computes with them all the same.",
-        )
+        return self.fit_of_zeros(model)
 
     def forecast(self, facts: ModelFacts) -> Forecast:
         return forecasts.of_work(

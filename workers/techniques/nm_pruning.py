@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Span
-from workers.technique import About, Family, Fit, Forecast, Technique
+from workers.steps.pruning import PRUNED, ZeroingStep
+from workers.technique import About, Family, Fit, Forecast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
     from workers.model import LoadedModel
     from workers.workbench import Workbench
 
-PRUNED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN"})
 SPARSE_NOTE = (
     "The zeros follow a pattern of {keep} in {group}. Graphics processors with sparse tensor cores can use 2 in 4 "
     "through their own runtimes; on a CPU it runs no faster, and the file is smaller only when compressed."
 )
 
 
-class NmPruning(Technique):
+class NmPruning(ZeroingStep):
     """Keep the N largest of every M neighbouring weights, as in 2:4 sparsity.
 
     Neighbours are weights of one output that stand at successive inputs (input channels of a convolution), as
@@ -37,6 +37,9 @@ class NmPruning(Technique):
         title="N:M pruning",
         family=Family.PRUNING,
         source="Mishra et al. 2021, arXiv:2104.08378, section 3; Zhou et al. 2021, arXiv:2102.04010",
+    )
+    zeros_pay: ClassVar = (
+        "No speed-up on this runtime: the pattern pays in a compressed file and on sparse tensor cores."
     )
     technique: Literal["nm-pruning"]
     keep: int = Field(
@@ -55,12 +58,6 @@ class NmPruning(Technique):
         description="Neighbouring weights that form a group.",
         json_schema_extra={"unit": "weights", "step": 1},
     )
-    excluded: tuple[str, ...] = Field(
-        (),
-        max_length=500,
-        title="Leave untouched",
-        description="Names of layers to leave as they are, for example the first and the last.",
-    )
 
     @model_validator(mode="after")
     def _leaves_something_out(self) -> Self:
@@ -69,14 +66,7 @@ class NmPruning(Technique):
         return self
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
-        if model.quantized:
-            return Fit(word="does-not-fit", reason="The network is already quantized: prune first.")
-        if not forecasts.params_in(model, PRUNED):
-            return Fit(word="does-not-fit", reason="The network has no layer with weights to prune.")
-        return Fit(
-            word="smaller-only",
-            reason="No speed-up on this runtime: the pattern pays in a compressed file and on sparse tensor cores.",
-        )
+        return self.fit_of_zeros(model)
 
     def forecast(self, facts: ModelFacts) -> Forecast:
         size = Span(value=facts.size_bytes, low=facts.size_bytes, high=facts.size_bytes)

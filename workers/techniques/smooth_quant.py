@@ -64,7 +64,7 @@ class SmoothQuant(Technique):
             return Fit(word="does-not-fit", reason="The network is already quantized: smooth it first.")
         if not NORMS & set(model.op_counts) and not set(model.op_counts) >= WRITTEN_OUT:
             return Fit(word="does-not-fit", reason="The network has no layer normalization before matrix products.")
-        if data is not None and (Role.CALIBRATION not in data.roles or not data.roles[Role.CALIBRATION].rows):
+        if data is not None and not data.rows(Role.CALIBRATION):
             return Fit(word="does-not-fit", reason="The dataset has no calibration rows.")
         return Fit(word="fits", reason="Makes a following INT8 step more exact; changes neither size nor speed itself.")
 

@@ -94,7 +94,7 @@ class TransformerPruning(Technique):
             return Fit(word="does-not-fit", reason="The network is quantized: prune before that step.")
         if sum(layer.op in PRODUCTS and layer.params > 0 for layer in model.layers) < 2:
             return Fit(word="does-not-fit", reason="The network has no two matrix products with weights in a row.")
-        if self.criterion == "taylor" and (data is None or not _rows(data)):
+        if self.criterion == "taylor" and (data is None or not data.rows(Role.TRAIN)):
             return Fit(word="does-not-fit", reason="The Taylor criterion needs training data.")
         if not ATTENDING & model.op_counts.keys():
             return Fit(word="little-gain", reason="The network has no attention: only neurons can go.")
@@ -173,7 +173,3 @@ class TransformerPruning(Technique):
 
     def _shares(self) -> dict[Kind, float]:
         return {"heads": self.heads, "neurons": self.neurons}
-
-
-def _rows(data: DatasetFacts) -> int:
-    return data.roles[Role.TRAIN].rows if Role.TRAIN in data.roles else 0

@@ -101,7 +101,7 @@ class WeightOnly(Technique):
         share = forecasts.params_in(model, self._touched()) / max(model.params, 1)
         if not share:
             return Fit(word="does-not-fit", reason="The network has no matrix product or embedding with weights.")
-        if self.method == "gptq" and data is not None and not _has_calibration(data):
+        if self.method == "gptq" and data is not None and not data.rows(Role.CALIBRATION):
             return Fit(word="does-not-fit", reason="GPTQ needs calibration rows, which the dataset does not have.")
         if share < LEAST_SHARE:
             return Fit(word="little-gain", reason=f"Only {share:.0%} of the weights lie in matrices or embeddings.")
@@ -158,10 +158,6 @@ class WeightOnly(Technique):
 
     def _touched(self) -> frozenset[str]:
         return MATRICES | TABLES if self.embeddings else MATRICES
-
-
-def _has_calibration(data: DatasetFacts) -> bool:
-    return Role.CALIBRATION in data.roles and data.roles[Role.CALIBRATION].rows > 0
 
 
 def _nothing() -> Exception:

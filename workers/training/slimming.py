@@ -100,14 +100,14 @@ def removable(
 ) -> list[Organ]:
     """The organs that can lose units: half of them gone must answer as half of them silenced."""
     fine = []
-    for place, organ in enumerate(found):
+    for organ in found:
         check()
         gone = torch.arange(0, organ.units, 2)
         slim, silent = copy.deepcopy(module), copy.deepcopy(module)
         with torch.no_grad():
             _linear(silent, organ.reader).weight[:, organ.columns(gone)] = 0
         try:
-            take_out(slim, [Loss(_in_copy(found[place], module, slim), gone)], example)
+            take_out(slim, [Loss(_in_copy(organ, module, slim), gone)], example)
             same = _answers_alike(slim, silent, example)
         except Exception:  # a network that no longer fits together raises whatever its layers raise
             same = False
@@ -196,7 +196,8 @@ def _counting(target: tuple[Any, ...], made: tuple[int, ...], sizes: dict[int, i
         made: the shape that came out.
         shared: leading axes that are those of the input, which come last.
     """
-    for place in (*range(max(shared, 1), len(made)), *range(1, shared)):
+    places: tuple[int, ...] = (*range(max(shared, 1), len(made)), *range(1, shared))
+    for place in places:
         if made[place] in sizes and target[place] == made[place]:
             return place
         if place >= shared and target[place] == -1:
