@@ -67,8 +67,8 @@ class TokenizerSpec(Frozen):
     is real, ``types`` is all zeros. Networks without these inputs leave the names empty.
     """
 
-    max_length: int = Field(256, ge=1, le=1 << 20)
-    pad_id: int = Field(0, ge=0)
+    max_length: int = Field(default=256, ge=1, le=1 << 20)
+    pad_id: int = Field(default=0, ge=0)
     ids: str = "input_ids"
     mask: str = "attention_mask"
     types: str = ""

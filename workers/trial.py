@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 10
 MOST_ROWS = 2000
+MOST_WINDOWS = 64  # of a text, each some hundred answers
 USUAL_CAUSES = (
     "The pixel range differs from training: try scale 1/255, or mean and standard deviation of the training set.",
     "Channels are in another order than in training (RGB and BGR).",
@@ -38,7 +39,7 @@ def attempt(
         The samples, the headline metric with its interval, and what guessing would give.
     """
     role = next(role for role in (Role.VALIDATION, Role.TRAIN, Role.CALIBRATION, Role.TEST) if role in data.facts.roles)
-    predictions = evaluation.predict(session, data, role, limit=MOST_ROWS, check=check)
+    predictions = evaluation.predict(session, data, role, limit=_most(contract), check=check)
     name, measured = _headline(predictions, contract, seed)
     chance = evaluation.chance_level(predictions.labels, contract, name) if predictions.labels is not None else 0.0
     poor = predictions.labels is not None and _no_better(name, measured, chance)
@@ -57,6 +58,10 @@ def _headline(predictions: Predictions, contract: Contract, seed: int) -> tuple[
     scores = evaluation.score(predictions, contract, seed=seed)
     name = next(iter(scores), "")
     return name, scores.get(name, Interval(value=0.0, low=0.0, high=0.0, n=0))
+
+
+def _most(contract: Contract) -> int:
+    return MOST_WINDOWS if contract.task is Task.CAUSAL_LM else MOST_ROWS
 
 
 def _no_better(name: str, measured: Interval, chance: float) -> bool:

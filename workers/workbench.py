@@ -72,7 +72,9 @@ class Workbench:
 
     @property
     def is_supervised(self) -> bool:
-        """Whether the rows carry labels that the task has a loss for."""
+        """Whether the rows carry labels that the task has a loss for; text is its own label for a language model."""
+        if self.contract.task is Task.CAUSAL_LM:
+            return self.data is not None
         labelled = self.data is not None and self.data.facts.target.kind != "none"
         return labelled and self.contract.task in (Task.CLASSIFICATION, Task.REGRESSION)
 

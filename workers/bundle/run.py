@@ -41,7 +41,7 @@ def main() -> int:
             )
             return 2
     if options.text:
-        return answer_text(manifest, " ".join(options.text))
+        return answer_text(manifest, " ".join(options.text), options.threads)
     sample = np.load(HERE / manifest["sample"], allow_pickle=False)
     feed = {name.removeprefix("input__"): sample[name] for name in sample.files if name.startswith("input__")}
     session = open_session(manifest, options.threads)
@@ -109,7 +109,7 @@ def timed(session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def answer_text(manifest: dict[str, Any], text: str) -> int:
+def answer_text(manifest: dict[str, Any], text: str, threads: int) -> int:
     """Feed a text through the tokenizer of this folder and print the answer."""
     said = manifest["contract"].get("tokenizer")
     if not manifest.get("tokenizer") or not said:
@@ -122,7 +122,7 @@ def answer_text(manifest: dict[str, Any], text: str) -> int:
     tokenizer.enable_truncation(said["max_length"])
     ids = np.array([tokenizer.encode(text).ids])
     values = {said["ids"]: ids, said["mask"]: np.ones_like(ids), "position_ids": np.arange(ids.shape[1])[None]}
-    session = ort.InferenceSession(str(HERE / manifest["model"]), providers=["CPUExecutionProvider"])
+    session = open_session(manifest, threads)
     feed = {
         spec["name"]: values.get(spec["name"], np.zeros_like(ids)).astype(spec["dtype"])
         for spec in manifest["contract"]["inputs"]

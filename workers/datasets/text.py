@@ -21,7 +21,7 @@ LONGEST_LINE_BYTES = 4 << 20
 MOST_ROWS = 5_000_000
 PASSAGE_CHARACTERS = 800
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-PROSE_LETTERS = 0.75
+PROSE_SHARE = 0.75
 FEWEST_PROSE_WORDS = 20
 JSONL_HINT = (
     'Write one JSON object a line: {"text": "...", "label": "..."} for classes, {"query": "...", "document": "..."} '
@@ -135,7 +135,7 @@ def _labels(found: list[str | int | float]) -> Array | None:
 def _roles(splits: list[str]) -> tuple[dict[Role, Array], Array]:
     """The rows of every role that lines name, and those without one."""
     by_role: dict[Role, list[int]] = {}
-    loose = []
+    loose: list[int] = []
     for row, word in enumerate(splits):
         if word and word not in WORDS:
             raise _bad(row + 1, f"a split among {', '.join(WORDS)}", repr(word)[:40])
@@ -201,8 +201,12 @@ def is_prose(head: bytes) -> bool:
     """Whether the first bytes read as sentences rather than as a table."""
     text = head.decode("utf-8", "ignore")
     lines = [line for line in text.splitlines() if line.strip()][:20]
-    letters = sum(letter.isalpha() or letter == " " for letter in text) / max(len(text), 1)
-    if letters < PROSE_LETTERS or len(text.split()) < FEWEST_PROSE_WORDS:
+    letters, digits = (sum(map(kind, text)) for kind in (str.isalpha, str.isdigit))
+    if (
+        letters + digits + text.count(" ") < PROSE_SHARE * len(text)
+        or digits > letters
+        or len(text.split()) < FEWEST_PROSE_WORDS
+    ):
         return False
     return not any(_is_regular(lines[:-1] or lines, delimiter) for delimiter in ",;\t|")
 

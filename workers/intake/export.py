@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from workers.graph.sharing import share_weights
 
 OPSET = 17
 TOLERANCE = 1e-4
+ROUNDING_FACTOR = 4
 CHECKED_ROWS = 32
 BATCHES = (1, 7)
 Axes = Mapping[str, Mapping[int, str]]
@@ -92,21 +94,47 @@ def see_it_agrees(
         The largest difference as a share of the largest answer.
 
     Raises:
-        OursToFix: if it is more than 1e-4.
+        OursToFix: if it is more than 1e-4, and more than float32 explains: of deep networks with large activations
+            torch's own answers lie further from those in float64.
     """
     session = evaluation.open_session(file, threads=threads)
-    apart, largest = 0.0, 1e-6
+    apart, largest, worst = 0.0, 1e-6, _Worst()
     for example in examples:
         with torch.no_grad():
             expected = module(*example.values()).float().numpy()
         found = session.run(None, {name: value.numpy() for name, value in example.items()})[0]
         if found.shape != expected.shape:
             raise _differs(f"answers of shape {found.shape} in place of {expected.shape}")
-        apart = max(apart, float(np.abs(found - expected).max(initial=0.0)))
+        here = float(np.abs(found - expected).max(initial=0.0))
+        if not here <= apart:
+            worst = _Worst(example, found, expected)
+        apart = max(apart, here) if here == here else here
         largest = max(largest, float(np.abs(expected).max(initial=0.0)))
-    if not apart <= TOLERANCE * largest:
+    if not (apart <= TOLERANCE * largest or worst.is_rounding(module)):
         raise _differs(f"a difference of {apart:.2g} where answers go up to {largest:.3g}")
     return apart / largest
+
+
+@dataclass(frozen=True)
+class _Worst:
+    """The input on which both answers lie furthest apart."""
+
+    example: dict[str, Tensor] = field(default_factory=dict)
+    found: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    expected: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def is_rounding(self, module: Callable[..., Tensor]) -> bool:
+        """Whether the converted network is as near to the answer in float64 as torch in float32 is, within a factor."""
+        if not isinstance(module, nn.Module) or not np.isfinite(self.found).all():
+            return False
+        wide = {name: value.double() if value.is_floating_point() else value for name, value in self.example.items()}
+        try:
+            with torch.no_grad():
+                exact = module.double()(*wide.values()).numpy()
+        finally:
+            module.float()
+        own, theirs = (float(np.abs(one - exact).max(initial=0.0)) for one in (self.expected, self.found))
+        return theirs <= ROUNDING_FACTOR * own
 
 
 def _differs(found: str) -> OursToFix:

@@ -43,4 +43,5 @@ def _columns(labels: np.ndarray, *losses: np.ndarray) -> np.ndarray:
     """Per window: how many tokens were foretold, then the sum of each network's losses; windows of none left out."""
     counts = (labels[:, 1:] != NOTHING).sum(axis=1).astype(np.float64)
     columns = np.stack([counts, *(one.astype(np.float64).sum(axis=1) for one in losses)], axis=1)
-    return columns[counts > 0]
+    counted: np.ndarray = columns[counts > 0]
+    return counted

@@ -19,6 +19,7 @@ from workers.facts import Role
 from workers.metric import Metric, for_contract
 from workers.model import LoadedModel
 from workers.numerics import distillation
+from workers.numerics.next_token import NOTHING, next_token_losses
 from workers.training.network import first_output
 from workers.training.samples import Samples, read
 from workers.workbench import Workbench
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workers.training.hints import Hints
 
 EXAM_ROWS = 512
+EXAM_WINDOWS = 4  # a window's scores over a vocabulary take tens of megabytes
 UNLEARNABLE = ("labels",)
 
 
@@ -49,7 +51,8 @@ class School:
     def __init__(self, bench: Workbench, weights: Weights, teacher: LoadedModel | None, rows: int | None) -> None:
         self.bench = bench
         self.contract: Contract = bench.contract
-        self.weights = weights
+        # A teacher's scores for every token of every row would not fit in memory, and text is its own label.
+        self.weights = Weights(labels=1.0, teacher=0.0) if self._is_language else weights
         self.hints: Hints | None = None
         self.meaning = self.contract.outputs[0].meaning if self.contract.outputs else "other"
         self._require_a_gradient()
@@ -57,7 +60,7 @@ class School:
         self.train = read(bench, Role.TRAIN, rows)
         self.validation = read(bench, Role.VALIDATION)
         self.targets = self._targets(self.train)
-        wants_teacher = teacher is not None and weights.teacher > 0
+        wants_teacher = teacher is not None and self.weights.teacher > 0
         self.answers = self._answers(teacher, Role.TRAIN, len(self.train)) if wants_teacher else None
         self.metric = self._metric()
         asked = self.metric is None and teacher is not None
@@ -68,6 +71,10 @@ class School:
                 hint="Choose a dataset with labels, or let the step learn from the baseline.",
                 code="training.nothing-to-learn",
             )
+
+    @property
+    def _is_language(self) -> bool:
+        return self.contract.task is Task.CAUSAL_LM
 
     def steps(self, batch: int) -> int:
         """How many batches one epoch has."""
@@ -123,14 +130,19 @@ class School:
         return value if self.metric.about.higher_is_better else -value
 
     def predict(self, module: fx.GraphModule, samples: Samples) -> Tensor:
-        """The first output for all rows, float32."""
+        """The first output for all rows, float32; of a language model the losses per next token."""
         module.eval()
         parts = []
         with torch.no_grad():
-            for rows in samples.in_order(EXAM_ROWS):
+            for rows in samples.in_order(EXAM_WINDOWS if self._is_language else EXAM_ROWS):
                 self.bench.check()
-                parts.append(first_output(module(*samples.pick(rows, self.names))).float())
+                outputs = first_output(module(*samples.pick(rows, self.names))).float()
+                parts.append(self._losses(outputs, samples, rows) if self._is_language else outputs)
         return torch.cat(parts)
+
+    def _losses(self, scores: Tensor, samples: Samples, rows: Tensor) -> Tensor:
+        assert samples.labels is not None  # text under a language model's contract is its own label
+        return torch.from_numpy(next_token_losses(scores.numpy(), samples.labels[rows.numpy()]))
 
     def _expected(self) -> Tensor:
         return self.expected if self.expected is not None else torch.zeros(len(self.validation), 1)
@@ -151,6 +163,8 @@ class School:
         """Labels as the loss wants them: class numbers, or floats; None where the task has no loss of its own."""
         if samples.labels is None or self.weights.labels == 0:
             return None
+        if self._is_language:
+            return torch.from_numpy(samples.labels.astype(np.int64))
         if self.contract.task is Task.CLASSIFICATION:
             return torch.from_numpy(samples.labels.astype(np.int64)).reshape(len(samples), *samples.labels.shape[2:])
         if self.contract.task is Task.REGRESSION:
@@ -169,6 +183,10 @@ class School:
         return distillation.class_logits(outputs, probabilities=self.meaning == "probabilities")
 
     def _task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self._is_language:  # each place foretells the token after it
+            return functional.cross_entropy(
+                outputs[:, :-1].flatten(0, 1), targets[:, 1:].flatten(), ignore_index=NOTHING
+            )
         if self.contract.task is Task.CLASSIFICATION:
             return functional.cross_entropy(self._logits(outputs), targets)
         return functional.mse_loss(outputs.flatten(1), targets)

@@ -14,9 +14,7 @@ RECIPE = "steps: [{technique: dynamic-int8}]"
 
 
 def ran(*command: object, cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, timeout=240, cwd=cwd, env=None
-    )
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=170, cwd=cwd)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
