@@ -5,13 +5,47 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import onnx
+import pytest
 
-from workers import runner
+from workers import datasets, runner
+from workers.facts import Role
 from workers.recipe import from_value
 from workers.techniques.fine_tune import FineTune
 from workers.ticket import Order
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "digits"
+
+
+class TestDataOpened(Exception):
+    """Raised by the spy as soon as anybody draws a test row."""
+
+    __test__ = False
+
+
+def test_test_rows_are_drawn_by_the_judge_and_by_nobody_before(tmp_path, monkeypatch):
+    for folder in ("in", "out", "steps", "scratch"):
+        (tmp_path / folder).mkdir()
+    for name in ("digits-mlp.onnx", "digits.npz"):
+        shutil.copy(EXAMPLES / name, tmp_path / "in" / name)
+    drawn, plain = [], datasets.OpenedData.batches
+
+    def spy(self, role, **more):
+        drawn.append(role)
+        if role is Role.TEST:
+            raise TestDataOpened
+        return plain(self, role, **more)
+
+    monkeypatch.setattr(datasets.OpenedData, "batches", spy)
+    monkeypatch.chdir(tmp_path)
+    recipe = from_value([{"technique": "magnitude-pruning"}, {"technique": "accuracy-int8"}])
+    order = Order(kind="compress", model="in/digits-mlp.onnx", data="in/digits.npz", recipe=recipe)
+
+    runner.perform(order, emit=lambda event: None, alone=nullcontext, should_stop=lambda: False)
+    judged = order.model_copy(update={"kind": "judge"})
+
+    assert {Role.VALIDATION, Role.CALIBRATION} <= set(drawn)
+    with pytest.raises(TestDataOpened):
+        runner.perform(judged, emit=lambda event: None, alone=nullcontext, should_stop=lambda: False)
 
 
 def test_a_later_step_gets_the_network_as_it_came(tmp_path, monkeypatch):

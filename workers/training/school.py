@@ -56,6 +56,7 @@ class School:
         self.hints: Hints | None = None
         self.meaning = self.contract.outputs[0].meaning if self.contract.outputs else "other"
         self._require_a_gradient()
+        self._require_plain_samples()
         self.names = [spec.name for spec in self.contract.inputs]
         self.train = read(bench, Role.TRAIN, rows)
         self.validation = read(bench, Role.VALIDATION)
@@ -150,6 +151,18 @@ class School:
     def _metric(self) -> Metric | None:
         suited = for_contract(self.contract) if self.validation.labels is not None else ()
         return suited[0] if suited else None
+
+    def _require_plain_samples(self) -> None:
+        """One label for each sample, and the samples on the first axis of every input."""
+        found = next((spec.name for spec in self.contract.inputs if spec.batch_axis != 0), "")
+        per = self.contract.outputs[0].per if self.contract.outputs else "sample"
+        if found or per != "sample":
+            what = f"the samples of {found!r} on another axis" if found else f"one for each {per}"
+            raise YoursToFix(
+                f"Expected samples on the first axis and one answer for each, found {what}.",
+                hint="Steps that retrain do not work with such networks yet; those that only change weights do.",
+                code="training.samples",
+            )
 
     def _require_a_gradient(self) -> None:
         if self.meaning in UNLEARNABLE:

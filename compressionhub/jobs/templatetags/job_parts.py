@@ -85,6 +85,12 @@ def sensitivity(job: Job) -> dict[str, Any] | None:
     }
 
 
+@register.filter
+def points_lost(value: float) -> str:
+    """Points with a true minus: ``−2.10``."""
+    return units.number(value, 2)
+
+
 @register.simple_tag
 def askable_steps(job: Job) -> list[tuple[int, Technique]]:
     return harmed.steps_that_can_be_asked(job.recipe_value)
