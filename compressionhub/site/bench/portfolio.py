@@ -55,11 +55,14 @@ def _people() -> tuple[Team, User]:
 
 def _fill(team: Team, person: User) -> None:
     """Models with variants of the worked example's kind, each model in use under one of ten workloads."""
+    from compressionhub.jobs.models import Job
     from compressionhub.zoo.models import Deployment, Entry
 
     chance = random.Random(0)
     versions, workloads = _versions(team, person), _workloads(team, person)
     entries = [_entry(team, version, number, chance) for version in versions for number in range(VARIANTS_EACH)]
+    jobs = [_job(entry, at, person) for at, entry in enumerate(entries, start=1)]
+    Job.objects.bulk_create(jobs, batch_size=PER_WRITE)
     Entry.objects.bulk_create(entries, batch_size=PER_WRITE)
     deployments = [
         _deployment(
@@ -108,6 +111,23 @@ def _entry(team: Team, version: Any, number: int, chance: random.Random) -> Any:
         families=["quantization"], device="bench", verdict="faster", drop_points=0.4, speedup=speedup, size_ratio=3.9,
         size_bytes=11_500_000, record_json=_record(speedup),
     )  # fmt: skip
+
+
+def _job(entry: Any, number: int, person: User) -> Any:
+    """The job that made an entry, ended half a year ago."""
+    from django.utils import timezone
+
+    from compressionhub.jobs.gate import Gate
+    from compressionhub.jobs.models import Job
+    from compressionhub.jobs.states import Kind, State
+
+    ended = timezone.now() - timedelta(days=180, minutes=number)
+    entry.job = Job(
+        team=entry.team, number=number, kind=Kind.COMPRESS, state=State.SUCCEEDED, model_version=entry.baseline,
+        recipe=entry.record_json["recipe"], gate=Gate().model_dump(mode="json"), report=entry.record_json["report"],
+        submitted_by=person, started_at=ended - timedelta(minutes=3), finished_at=ended,
+    )  # fmt: skip
+    return entry.job
 
 
 def _record(speedup: float) -> dict[str, Any]:
