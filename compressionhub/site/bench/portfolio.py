@@ -198,7 +198,7 @@ def _page(person: User) -> Figure:
     """The whole page as a browser gets it, in this process, page by page and order by order."""
     from django.test import Client
 
-    client = Client()
+    client = Client(SERVER_NAME="localhost")
     client.force_login(person)
     taken = []
     for at in range(WARM + TIMES):
