@@ -21,7 +21,8 @@ def measured(record: Record) -> dict[str, Amount]:
     ``memory``."""
     report = record.report
     before, after = report.baseline, report.result
-    found = {name: _scored(record, name, interval) for name, interval in after.metrics.items()}
+    scores = after.metrics if record.is_labelled else {**after.metrics, record.headline: record.agreement}
+    found = {name: _scored(record, name, interval) for name, interval in scores.items()}
     for batch in after.latency:
         found[f"latency-{batch}"] = _two(record, TIMED, "ms", before.latency[batch].p50_ms, after.latency[batch].p50_ms)
     found["service"] = _two(record, SERVED, "ms", before.service.mean_ms, after.service.mean_ms)
@@ -45,7 +46,7 @@ def _two(record: Record, method: str, unit: str, before: float, after: float) ->
 
 
 def _scored(record: Record, name: str, after: Interval) -> Amount:
-    before = record.report.baseline.metrics.get(name, after)
+    before = record.before if name == record.headline else record.report.baseline.metrics.get(name, after)
     unit = "share" if is_share(name) else "ratio"
     facts = (
         _fact(record, "before", "Baseline", unit, before.low, before.value, before.high),

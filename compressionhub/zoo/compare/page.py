@@ -331,7 +331,6 @@ class Comparison:
             "axes": self.axes,
             "zeros": ZEROS,
             "grades": self.grades,
-            "lines": changed.LINES,
             "baseline": self.baseline.texts if self.baseline else None,
             "rows": [row.as_json() for row in self.rows],
         }  # fmt: skip
