@@ -21,6 +21,7 @@ SMALLEST_SIDE = 4
 PASSES_VALUES_ON = frozenset(
     {"Identity", "Cast", "Reshape", "Squeeze", "Flatten", "QuantizeLinear", "DequantizeLinear", "Unsqueeze"}
 )
+SHARES = frozenset({"Softmax", "Sigmoid", "QLinearSoftmax"})
 SCALES_VALUES = frozenset({"Sub", "Div", "Mul", "Add", "Cast", "Identity", "BatchNormalization"})
 MOST_HOPS = 8
 
@@ -186,9 +187,20 @@ def _columns(shape: tuple[int, ...], data: DatasetFacts | None) -> tuple[str, ..
     return columns if shape[0] in (-1, len(columns)) else ()
 
 
-def _last_operator(proto: onnx.ModelProto, output: str) -> onnx.NodeProto | None:
+def _averaged(graph: onnx.GraphProto, node: onnx.NodeProto | None) -> onnx.NodeProto | None:
+    """What was averaged, where those are shares: a mean of shares is a share. Looks into the branch of an If."""
+    if node is not None and node.op_type == "If":
+        branch = next(one.g for one in node.attribute if one.name == "then_branch")
+        return _averaged(branch, _last_operator(branch, branch.output[0].name))
+    if node is None or node.op_type != "ReduceMean":
+        return node
+    behind = _last_operator(graph, node.input[0])
+    return behind if behind is not None and behind.op_type in SHARES else node
+
+
+def _last_operator(graph: onnx.GraphProto, output: str) -> onnx.NodeProto | None:
     """The operator that made an output, looking back through those that only pass values on."""
-    makers = {name: node for node in proto.graph.node for name in node.output}
+    makers = {name: node for node in graph.node for name in node.output}
     node = makers.get(output)
     for _ in range(MOST_HOPS):
         if node is None or node.op_type not in PASSES_VALUES_ON or not node.input:
@@ -198,9 +210,9 @@ def _last_operator(proto: onnx.ModelProto, output: str) -> onnx.NodeProto | None
 
 
 def _meaning(proto: onnx.ModelProto, output: TensorFacts) -> Meaning:
-    node = _last_operator(proto, output.name)
+    node = _averaged(proto.graph, _last_operator(proto.graph, output.name))
     op = "" if node is None else node.op_type
-    if op in ("Softmax", "Sigmoid", "QLinearSoftmax"):
+    if op in SHARES:
         return "probabilities"
     if output.dtype.startswith(("int", "uint", "string")):
         return (

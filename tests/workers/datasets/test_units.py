@@ -104,3 +104,17 @@ def test_ten_tried_samples_say_the_usual_class_and_the_share_of_right_frames(spe
     assert tried.samples[0].right is None and 0 <= tried.samples[0].score <= 1
     assert tried.samples[0].label.endswith("of 12)")
     assert tried.metric == "accuracy" and tried.chance >= 0.5
+
+
+def test_a_mean_of_shares_is_a_share(tmp_path):
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["s"]),
+        helper.make_node("ReduceMean", ["s"], ["y"], axes=[1], keepdims=1),
+    ]
+    model = network(tmp_path / "m.onnx", nodes, ["n", 4], ["n", 1])
+    np.savez(tmp_path / "d.npz", x=RNG.normal(size=(40, 4)).astype(np.float32), y=RNG.integers(0, 2, 40))
+
+    contract, _, scores = evaluated(model, tmp_path / "d.npz")
+
+    assert contract.outputs[0].meaning == "probabilities"
+    assert "auc" in scores
