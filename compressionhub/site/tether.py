@@ -8,11 +8,12 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
 
 
-def tied(command: list[str]) -> list[str]:
+def tied(command: Sequence[str]) -> list[str]:
     """The command line that becomes ``command`` and ends with the thread that starts it."""
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
