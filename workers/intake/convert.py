@@ -110,7 +110,10 @@ def _write(
     file = scratch / "written" / "model.onnx"
     formats.save(proto, file)
     log("Comparing the converted network with the original on 32 inputs, one by one and in sevens.")
-    apart = export.see_it_agrees(network.module, file, export.examples(network.make, lengths=LENGTHS), threads=threads)
+    tolerance = export.LANGUAGE_TOLERANCE if network.head is Head.NEXT_TOKEN else export.TOLERANCE
+    apart = export.see_it_agrees(
+        network.module, file, export.examples(network.make, lengths=LENGTHS), threads=threads, tolerance=tolerance
+    )
     log(f"Both answer alike: at most {apart:.1e} of the largest answer apart.")
     files = {item.name: item for item in file.parent.iterdir()} | ({TOKENIZER_FILE: tokenizer} if with_text else {})
     if len(files) == 1:
@@ -120,7 +123,7 @@ def _write(
 
 def _contract(network: Network, settings: dict[str, dict[str, object]], *, with_text: bool) -> Contract:
     task, meaning = TASKS[network.head]
-    classes = ()
+    classes: tuple[str, ...] = ()
     if task is Task.CLASSIFICATION:
         names = tuple(str(network.config.id2label.get(i, i)) for i in range(network.config.num_labels))
         classes = () if all(name == f"LABEL_{i}" for i, name in enumerate(names)) else names

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from workers.graph.sharing import share_weights
 
 OPSET = 17
 TOLERANCE = 1e-4
-ROUNDING_FACTOR = 4
+LANGUAGE_TOLERANCE = 5e-4  # some thirty layers with activations in the thousands; 1.3e-4 was seen on SmolLM2-135M
 CHECKED_ROWS = 32
 BATCHES = (1, 7)
 Axes = Mapping[str, Mapping[int, str]]
@@ -86,7 +85,12 @@ def _is_turned(table: onnx.TensorProto, other: onnx.TensorProto) -> bool:
 
 
 def see_it_agrees(
-    module: Callable[..., Tensor], file: Path, examples: Iterator[dict[str, Tensor]], *, threads: int
+    module: Callable[..., Tensor],
+    file: Path,
+    examples: Iterator[dict[str, Tensor]],
+    *,
+    threads: int,
+    tolerance: float = TOLERANCE,
 ) -> float:
     """Compare the file's answers with torch's on every example.
 
@@ -94,52 +98,28 @@ def see_it_agrees(
         The largest difference as a share of the largest answer.
 
     Raises:
-        OursToFix: if it is more than 1e-4, and more than float32 explains: of deep networks with large activations
-            torch's own answers lie further from those in float64.
+        OursToFix: if it is more than ``tolerance``.
     """
     session = evaluation.open_session(file, threads=threads)
-    apart, largest, worst = 0.0, 1e-6, _Worst()
+    apart, largest = 0.0, 1e-6
     for example in examples:
         with torch.no_grad():
             expected = module(*example.values()).float().numpy()
         found = session.run(None, {name: value.numpy() for name, value in example.items()})[0]
         if found.shape != expected.shape:
             raise _differs(f"answers of shape {found.shape} in place of {expected.shape}")
-        here = float(np.abs(found - expected).max(initial=0.0))
-        if not here <= apart:
-            worst = _Worst(example, found, expected)
-        apart = max(apart, here) if here == here else here
+        if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+            raise _differs("answers that are infinite or not a number")
+        apart = max(apart, float(np.abs(found - expected).max(initial=0.0)))
         largest = max(largest, float(np.abs(expected).max(initial=0.0)))
-    if not (apart <= TOLERANCE * largest or worst.is_rounding(module)):
+    if apart > tolerance * largest:
         raise _differs(f"a difference of {apart:.2g} where answers go up to {largest:.3g}")
     return apart / largest
 
 
-@dataclass(frozen=True)
-class _Worst:
-    """The input on which both answers lie furthest apart."""
-
-    example: dict[str, Tensor] = field(default_factory=dict)
-    found: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    expected: np.ndarray = field(default_factory=lambda: np.zeros(0))
-
-    def is_rounding(self, module: Callable[..., Tensor]) -> bool:
-        """Whether the converted network is as near to the answer in float64 as torch in float32 is, within a factor."""
-        if not isinstance(module, nn.Module) or not np.isfinite(self.found).all():
-            return False
-        wide = {name: value.double() if value.is_floating_point() else value for name, value in self.example.items()}
-        try:
-            with torch.no_grad():
-                exact = module.double()(*wide.values()).numpy()
-        finally:
-            module.float()
-        own, theirs = (float(np.abs(one - exact).max(initial=0.0)) for one in (self.expected, self.found))
-        return theirs <= ROUNDING_FACTOR * own
-
-
 def _differs(found: str) -> OursToFix:
     return OursToFix(
-        f"Expected the converted network to answer as torch does within 1e-4, found {found}.",
+        f"Expected the converted network to answer as torch does, found {found}.",
         hint="Export it yourself with torch.onnx.export and upload the .onnx file; please report the family.",
         code="intake.differs",
     )

@@ -48,7 +48,9 @@ class Pooled(nn.Module):
             vector = (hidden * mask + (mask - 1) * 1e9).max(dim=1).values
         else:
             vector = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
-        return vector / vector.norm(dim=1, keepdim=True).clamp(min=1e-12) if self.unit_length else vector
+        length = vector.norm(dim=1, keepdim=True).clamp(min=1e-12) if self.unit_length else 1.0
+        pooled: Tensor = vector / length
+        return pooled
 
 
 class Scored(nn.Module):
@@ -201,12 +203,14 @@ def of_gguf(path: Path) -> tuple[Network, str]:
     """
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-    config = transformers.AutoConfig.for_model(**load_gguf_checkpoint(str(path))["config"])
+    read: Any = load_gguf_checkpoint  # neither is typed
+    auto: Any = transformers.AutoModelForCausalLM
+    config = transformers.AutoConfig.for_model(**read(str(path))["config"])
     with torch.device("meta"):
-        empty = transformers.AutoModelForCausalLM.from_config(config)
-    weights = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=empty)["tensors"]
+        empty = auto.from_config(config)
+    weights = read(str(path), return_tensors=True, model_to_load=empty)["tensors"]
     with _without_first_weights():
-        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32)
+        model = auto.from_config(config, attn_implementation="eager", dtype=torch.float32)
     said = model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
     model.tie_weights()
     missing = [name for name in said.missing_keys if not (name == "lm_head.weight" and config.tie_word_embeddings)]

@@ -157,6 +157,7 @@ def _export(program: torch.export.ExportedProgram, out: Path, scratch: Path, thr
     import torch
 
     from workers import formats
+    from workers.graph.sharing import share_weights
     from workers.intake import export
 
     values = _placeholders(program)
@@ -171,7 +172,7 @@ def _export(program: torch.export.ExportedProgram, out: Path, scratch: Path, thr
     traced.parent.mkdir(parents=True, exist_ok=True)
     made.save(str(traced))
     proto = onnx.load(str(traced))
-    export.share_weights(proto.graph)
+    share_weights(proto.graph)
     export.share_turned(proto)
     formats.save(proto, out / "model.onnx")
     names = [item.name for item in proto.graph.input]
