@@ -133,10 +133,11 @@ def test_every_deed_is_in_the_audit_trail(record, entry, bob):
     deploying.enter_traffic(deployment=made, by=bob, actual_monthly=7.0)
     deploying.end_deployment(deployment=made, by=bob, until=TODAY)
 
-    found = AuditEntry.objects.filter(target_id=str(made.pk)).order_by("at")
+    found = {each.verb: each for each in AuditEntry.objects.filter(target_id=str(made.pk))}
 
-    assert [each.verb for each in found] == ["deployment.record", "deployment.traffic", "deployment.end"]
-    assert {each.by for each in found} == {bob} and found[1].detail["actual_monthly"] == 7.0
+    assert set(found) == {"deployment.record", "deployment.traffic", "deployment.end"}
+    assert {each.by for each in found.values()} == {bob}
+    assert found["deployment.traffic"].detail["actual_monthly"] == 7.0
 
 
 def test_ended_is_ended(record, entry, bob):
