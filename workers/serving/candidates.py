@@ -100,4 +100,6 @@ def _too_slow(found: Figures, workload: Workload) -> str:
 def _dearer(each: Tried, best: Tried) -> str:
     if each.most_usd == best.most_usd:
         return f"Price: no cheaper than {best.instance}."
-    return f"Price: ${each.most_usd - best.most_usd:,.2f} a month more than {best.instance}."
+    banded = any(one.bill.value != one.bill.high for one in (each, best))
+    judged = f" at its high end, ${each.most_usd:,.2f}," if banded else ""
+    return f"Price:{judged} ${each.most_usd - best.most_usd:,.2f} a month more than {best.instance}."
