@@ -20,13 +20,16 @@ REFUSED: dict[str, tuple[str, str]] = {
     "torchscript": ("a TorchScript program, which carries code of its own", EXPORT),
     "pt2": (
         "a torch.export archive (.pt2)",
-        "Export it with torch.onnx.export(program, dynamo=True) and upload the .onnx file.",
+        "It is converted when it is uploaded as a model: upload it anew, or use the command line.",
     ),
     "tar": ("a tar archive, as old PyTorch files are", EXPORT),
     "npy": ("a NumPy array", "This is data rather than a network: upload it as a dataset, packed with numpy.savez."),
     "npz": ("NumPy arrays", "This is data rather than a network: upload it as a dataset."),
-    "safetensors": ("a safetensors file: weights without the network they belong to", EXPORT),
-    "gguf": ("a GGUF file", "Upload the network as ONNX; causal language models in GGUF are not read yet."),
+    "safetensors": (
+        "a safetensors file: weights without the network they belong to",
+        "Upload the whole Hugging Face directory as a zip, with config.json and tokenizer.json.",
+    ),
+    "gguf": ("a GGUF file", "It is converted when it is uploaded as a model: upload it anew, or use the command line."),
     "hdf5": (
         "an HDF5 file, as Keras writes",
         "Export with tf2onnx (python -m tf2onnx.convert) and upload the .onnx file.",
