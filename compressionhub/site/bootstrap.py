@@ -26,8 +26,8 @@ STAMP = VENV / "hub-stamp.json"
 SITE = ROOT / "requirements.txt"
 TESTS = ROOT / "tests" / "requirements.txt"
 GIB = 1 << 30
-CPU_BUILD = (450 << 20, 2 * GIB)  # download and space of everything, measured on Linux x86-64
-FEW = (300 << 20, GIB)  # everything but torch
+CPU_BUILD = (550 << 20, 2 * GIB)  # download and space of everything, measured on Linux x86-64
+FEW = (350 << 20, GIB)  # everything but torch
 CUDA_BUILD = (3 * GIB, 9 * GIB)  # the same with torch's CUDA build and the libraries it brings
 
 
