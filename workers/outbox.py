@@ -51,12 +51,6 @@ class Outbox:
             self._waiting.append(message)
             self._changed.notify_all()
 
-    def beat_now(self) -> None:
-        """Send a beat as soon as possible, after what waits."""
-        with self._changed:
-            self._beat_due = 0.0
-            self._changed.notify_all()
-
     def close(self, seconds: float) -> bool:
         """Send what waits and a last beat; says whether that was possible in this time."""
         with self._changed:

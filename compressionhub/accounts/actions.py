@@ -14,7 +14,7 @@ from django.utils.text import slugify
 
 from compressionhub.accounts import tokens
 from compressionhub.accounts.models import ApiToken, AuditEntry, Membership, Scope, Team, User
-from compressionhub.accounts.permissions import Role, Verb, may, require, role_of
+from compressionhub.accounts.permissions import Role, Verb, require, role_of
 from compressionhub.errors import Invalid, NotAllowed, WrongState
 from workers.events import without_nul
 
@@ -326,17 +326,6 @@ def first_start(*, team_name: str = "Sample team") -> tuple[str, str] | None:
     admin.save()
     create_team(name=team_name, owner=admin, by=None)
     return admin.username, password
-
-
-def may_reset_password(by: User, membership: Membership) -> bool:
-    """Whether the button for it is worth showing."""
-    role = role_of(by, membership.team)
-    return (
-        may(by, Verb.MANAGE_MEMBERS, membership.team)
-        and role is not None
-        and role.rank >= membership.rank
-        and membership.user != by
-    )
 
 
 @transaction.atomic

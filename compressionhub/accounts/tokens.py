@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from compressionhub.accounts.models import ApiToken, Scope, User
+from compressionhub.accounts.models import ApiToken, Scope
 
 MARK = "chub_"
 USED_EVERY = timedelta(minutes=1)
@@ -33,12 +33,6 @@ def find(secret: str) -> ApiToken | None:
         return None
     _note_use(token)
     return token
-
-
-def user_for(secret: str, scope: Scope = Scope.READ) -> User | None:
-    """The person a token speaks for, if the token may be used for ``scope``."""
-    token = find(secret)
-    return token.user if token is not None and allows(token, scope) else None
 
 
 def allows(token: ApiToken, scope: Scope) -> bool:

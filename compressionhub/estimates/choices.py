@@ -10,7 +10,6 @@ from compressionhub.estimates.uses import OnDevice
 from workers.serving.presets import CARD_DAY, FLIGHT_DAY, OFFICE_DAY, PRESETS
 from workers.serving.workload import SHOP_DAY
 
-FLAT_DAY: Final = (1.0,) * 24
 DAYS: Final[dict[str, tuple[str, tuple[float, ...]]]] = {
     "shop": ("Shop: busiest in the early evening", SHOP_DAY),
     "flights": ("Airport: morning and evening waves", FLIGHT_DAY),

@@ -27,11 +27,6 @@ LABELS: Final[dict[Family, str]] = {
 }
 
 
-def family_of(families: list[Family]) -> Family:
-    """The family a whole recipe is shown under: its only one, or *several*."""
-    return families[0] if len(set(families)) == 1 else Family.COMBINED
-
-
 def symbol(family: Family) -> str:
     """The marker as an ECharts symbol."""
     return f"path://{PATHS[family]}"

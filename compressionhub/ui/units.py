@@ -63,16 +63,6 @@ def span(
     return f"{ends} {unit}" if unit else ends
 
 
-def short_span(low: float | None, high: float | None, places: int | None = None) -> str:
-    """A range in a table cell: ``19–58``. Ranges that touch negative numbers use words, so no sign meets the dash."""
-    if low is None or high is None or not (is_known(low) and is_known(high)):
-        return UNKNOWN
-    if min(low, high) < 0:
-        return span(low, high, places)
-    digits = places_for(low, high) if places is None else places
-    return f"{number(low, digits)}–{number(high, digits)}"
-
-
 def file_size(size_bytes: float | None) -> str:
     """A size in decimal units: ``45.1 MB``, ``212 GB``, ``980 bytes``."""
     if size_bytes is None or not is_known(size_bytes):

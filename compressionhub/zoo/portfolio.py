@@ -157,10 +157,6 @@ class Portfolio:
     def saved_so_far(self) -> Amount:
         return self._so_far("bill", "$")
 
-    @cached_property
-    def carbon_so_far(self) -> Amount:
-        return self._so_far("carbon", "kg CO2e")
-
     def _so_far(self, quantity: str, unit: str) -> Amount:
         parts = [each.part(f"{quantity}.saved").times(each.months(self.today)) for each in self.lines if each.variant]
         return self._money(totals.total(parts, unit, nothing="No deployment of a variant is recorded."))

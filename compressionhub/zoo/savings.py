@@ -51,13 +51,6 @@ class Pair:
     saved: Amount
     share: Amount
 
-    @property
-    def axis_end(self) -> float:
-        """The upper end of the axis both are drawn on; from zero."""
-        ends = [each for one in (self.before, self.after) for each in (one.high, one.value) if each is not None]
-        return max([*ends, 1e-12]) * 1.05
-
-
 @dataclass(frozen=True)
 class Savings:
     """What one entry saves under some assumptions. ``unknown`` says why nothing can be said, if so."""

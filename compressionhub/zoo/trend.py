@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from compressionhub.zoo.portfolio import Line
 
 WINDOW_DAYS = 365
-LEAST_DAYS = 28
 MOST_NAMED = 5
 
 

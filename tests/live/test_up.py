@@ -18,8 +18,6 @@ import psutil
 from compressionhub.env import ROOT
 from compressionhub.site.valkey import free_port
 
-READY_SECONDS = 60
-
 
 @contextmanager
 def site(data: Path, port: int, *more: str) -> Iterator[subprocess.Popen[str]]:

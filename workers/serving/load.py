@@ -22,7 +22,6 @@ from workers.serving.service import EXACT, Factor, ServiceTime
 from workers.serving.workload import HOURS, HOURS_A_YEAR, Workload
 
 MB_A_GB = 1024
-BYTES_A_GB = 1e9
 
 
 @dataclass(frozen=True)

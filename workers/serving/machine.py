@@ -43,11 +43,6 @@ class Machine:
     def power_facts(self) -> tuple[InputFact, ...]:
         return self.power.facts()
 
-    @property
-    def is_gpu(self) -> bool:
-        return isinstance(self.power, CloudPower) and self.power.gpu is not None
-
-
 def machine(workload: Workload, tables: Tables, *, instance: str | None = None) -> Machine:
     """The machine of a workload, or another one in its place.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from django import template
@@ -158,11 +157,6 @@ def at_time(row: Mapping[str, Any]) -> str:
     """The time of an event row: ``10:21:07``."""
     moment = parse_datetime(str(row["at"]))
     return f"{timezone.localtime(moment):%H:%M:%S}" if moment else ""
-
-
-@register.filter
-def seconds_since(moment: datetime | None) -> float | None:
-    return (timezone.now() - moment).total_seconds() if moment else None
 
 
 @register.filter

@@ -27,7 +27,7 @@ from workers.technique import Family, Technique
 
 register = template.Library()
 SPRITE = Path(__file__).resolve().parents[3] / "frontend" / "static" / "vendor" / "icons.svg"
-CHART_HEIGHTS = frozenset({150, 200, 260, 320, 350, 380, 480})
+CHART_HEIGHTS = frozenset({200, 260, 320, 350, 380})
 
 
 def component(name: str, **context: Any) -> SafeString:

@@ -1,8 +1,7 @@
-// data-copy="#id" copies the text of that element; data-copy-text="…" copies the text itself.
+// data-copy="#id" copies the text of that element.
 import { toast } from "./toast.js";
 
-const written = (button) =>
-  button.dataset.copyText ?? document.querySelector(button.dataset.copy)?.textContent.trim() ?? "";
+const written = (button) => document.querySelector(button.dataset.copy)?.textContent.trim() ?? "";
 
 async function put(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
@@ -15,7 +14,7 @@ async function put(text) {
 
 export function wakeCopy() {
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy], [data-copy-text]");
+    const button = event.target.closest("[data-copy]");
     if (!button) return;
     await put(written(button));
     toast("Copied.");

@@ -6,7 +6,6 @@ from compressionhub.ui import units
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
-DASH = "\u2013"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +128,6 @@ def test_time_left_is_not_told_to_the_second(seconds, written):
 )
 def test_a_range_shows_two_digits_of_its_width(low, high, written):
     assert units.span(low, high) == written
-
-
-def test_a_range_in_a_table_has_a_dash_unless_it_touches_negative_numbers():
-    assert units.short_span(19, 58, 0) == f"19{DASH}58"
-    assert units.short_span(-0.53, 0.01) == f"{MINUS}0.53 to 0.01"
 
 
 def test_thousands_have_commas_and_negative_zero_has_no_sign():

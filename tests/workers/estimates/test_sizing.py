@@ -118,6 +118,6 @@ def test_a_gpu_that_misses_the_limit_itself_or_no_limit_are_said():
 def test_a_gpu_draws_more_than_its_host():
     card = figures(workload(), taking(6, workers=1), [], instance="g4dn.xlarge")
 
-    assert card.load.machine.is_gpu and card.load.machine.workers == 1
+    assert card.load.machine.workers == 1
     assert card.load.watts[0, 1, 0] > 8 + 4 * 0.69
     assert card.amount("energy", 0).grade == "D"

@@ -168,10 +168,6 @@ class Writer:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values).reshape(values.shape), name))
         return name
 
-    def initializer_name(self, path: str) -> str:
-        """The initializer a parameter was read from, empty for one a step added."""
-        return self._names.get(path, "")
-
     def fail(self, call: Call, reason: str) -> CannotExport:
         return CannotExport(str(call.node.target), call.node.name, reason)
 
