@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from compressionhub.ui.chart_heights import at_least
 from compressionhub.ui.units import percent
 from workers.facts import LayerFacts, ModelFacts
 
@@ -20,9 +21,8 @@ def shown(facts: ModelFacts) -> tuple[LayerFacts, ...]:
 
 
 def chart_height(facts: ModelFacts) -> int:
-    """A height that gives each bar room, out of those a chart may have."""
-    wanted = 50 + 20 * len(shown(facts))
-    return next((height for height in (150, 200, 260, 320, 380) if height >= wanted), 480)
+    """A height that gives each bar room."""
+    return at_least(50 + 20 * len(shown(facts)))
 
 
 def chart(facts: ModelFacts) -> dict[str, Any]:

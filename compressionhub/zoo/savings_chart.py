@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from compressionhub.ui import units
+from compressionhub.ui.chart_heights import at_least
 from compressionhub.zoo.models import Entry
 
 MOST_MODELS = 8
-HEIGHTS = (150, 200, 260, 320, 380)
+MOST_PIXELS = 380
 BATCH = "1"
 
 
@@ -40,9 +41,8 @@ def before_and_after(best: Sequence[Entry]) -> dict[str, Any]:
 
 
 def height(models: int) -> int:
-    """The least of the allowed heights that leaves about 50 pixels a model."""
-    wanted = 60 + 50 * min(models, MOST_MODELS)
-    return next((one for one in HEIGHTS if one >= wanted), HEIGHTS[-1])
+    """A height that leaves about 50 pixels a model."""
+    return at_least(60 + 50 * min(models, MOST_MODELS), most=MOST_PIXELS)
 
 
 def label(best: Sequence[Entry]) -> str:

@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from compressionhub.ui import markers, navigation, units
+from compressionhub.ui.chart_heights import HEIGHTS
 from compressionhub.ui.range_bar import RangeBar
 from compressionhub.ui.words import GRADES, STATES, VERDICTS, Word
 from workers.recipe import techniques
@@ -27,7 +28,6 @@ from workers.technique import Family, Technique
 
 register = template.Library()
 SPRITE = Path(__file__).resolve().parents[3] / "frontend" / "static" / "vendor" / "icons.svg"
-CHART_HEIGHTS = frozenset({200, 260, 320, 350, 380})
 
 
 def component(name: str, **context: Any) -> SafeString:
@@ -326,8 +326,8 @@ def chart(*, id: str, option: Mapping[str, Any], label: str, height: int = 260) 
 
     The JSON is hidden text and no script block, because htmx takes every script out of what it swaps in.
     """
-    if height not in CHART_HEIGHTS:
-        raise ValueError(f"expected a chart height out of {sorted(CHART_HEIGHTS)}, found {height}")
+    if height not in HEIGHTS:
+        raise ValueError(f"expected a chart height out of {sorted(HEIGHTS)}, found {height}")
     return component("chart", id=id, option=json.dumps(option), label=label, height=height)
 
 
