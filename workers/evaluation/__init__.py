@@ -9,12 +9,13 @@ from workers.evaluation.answers import class_name, predicted_classes
 from workers.evaluation.changes import changes
 from workers.evaluation.latency import LatencyStudy, study_latency
 from workers.evaluation.memory import peak_memory
-from workers.evaluation.predictions import Predictions, applying, chance_level, compare, predict, score
+from workers.evaluation.predictions import Answerer, Predictions, applying, chance_level, compare, predict, score
 from workers.evaluation.service import study_service
 from workers.evaluation.sessions import open_session
 from workers.evaluation.verdict import verdict
 
 __all__ = [
+    "Answerer",
     "LatencyStudy",
     "Predictions",
     "applying",

@@ -68,7 +68,7 @@ def predict(
     outputs: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     rows: list[np.ndarray] = []
-    answer = _Answerer(session)
+    answer = Answerer(session)
     for part in data.batches(role, size=batch, limit=limit):
         if check is not None:
             check()
@@ -96,7 +96,7 @@ def read(outputs: np.ndarray, part: Batch) -> np.ndarray:
     return next_token_losses(outputs, part.labels)
 
 
-class _Answerer:
+class Answerer:
     """Gives the first output for a batch; remembers when a graph turned out to take single samples only."""
 
     def __init__(self, session: ort.InferenceSession) -> None:

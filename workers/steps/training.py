@@ -109,6 +109,16 @@ Rows: TypeAlias = Annotated[
         json_schema_extra={"unit": "rows", "step": 1000},
     ),
 ]
+Vary: TypeAlias = Annotated[
+    Literal["none", "shift", "shift-and-mirror"],
+    Field(
+        title="Vary pictures",
+        description=(
+            "Show each picture plain or shifted by 4 % of its side, or mirrored as well; the teacher answers to what "
+            "is shown. Mirror only what means the same in a mirror: no letters, no digits."
+        ),
+    ),
+]
 
 
 class TrainingStep(Technique):
@@ -123,6 +133,7 @@ class TrainingStep(Technique):
     teacher_weight: TeacherWeight = 0.7
     temperature: Temperature = 2.0
     rows: Rows = 0
+    vary: Vary = "none"
 
     def cannot_train(self, model: ModelFacts, data: DatasetFacts | None) -> Fit | None:
         """Why the step cannot train this network on this data, if it cannot."""
@@ -149,8 +160,9 @@ class TrainingStep(Technique):
     def school(self, model: LoadedModel, bench: Workbench) -> School:
         """The rows and the exam; the teacher is the job's baseline, or ``model`` where there is none."""
         from workers import training
+        from workers.training.views import VIEWS
 
-        return training.School(bench, self.weights(bench), bench.baseline or model, self.rows or None)
+        return training.School(bench, self.weights(bench), bench.baseline or model, self.rows or None, VIEWS[self.vary])
 
     def weights(self, bench: Workbench) -> Weights:
         """How much labels and teacher count: the teacher alone where there is no label to learn from."""

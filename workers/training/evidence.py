@@ -30,7 +30,8 @@ def losses(module: fx.GraphModule, model: LoadedModel, bench: Workbench) -> Iter
         school = School(bench, Weights(labels=1.0, teacher=0.0), model, ROWS)
         for rows in school.train.in_order(BATCH):
             bench.check()
-            yield school.loss(module(*school.train.pick(rows, school.names)), rows)
+            lesson = school.lesson(rows)
+            yield school.loss(module(*lesson.inputs), lesson)
         return
     names = [spec.name for spec in bench.contract.inputs]
     train, generator = read(bench, Role.TRAIN, ROWS), torch.Generator().manual_seed(bench.seed)

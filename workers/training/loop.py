@@ -127,7 +127,8 @@ class _Course:
 
     def _step(self, rows: Tensor) -> float:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.school.loss(self.module(*self.school.train.pick(rows, self.school.names)), rows)
+        lesson = self.school.lesson(rows, self.generator)
+        loss = self.school.loss(self.module(*lesson.inputs), lesson)
         if not torch.isfinite(loss):
             raise YoursToFix(
                 f"Expected a loss that is a number, found {float(loss)} after {self.done} batches.",

@@ -22,12 +22,14 @@ from workers.numerics import distillation
 from workers.numerics.next_token import NOTHING, next_token_losses
 from workers.training.network import first_output
 from workers.training.samples import Samples, read
+from workers.training.views import PLAIN, View, axes, seen
 from workers.workbench import Workbench
 
 if TYPE_CHECKING:
     from workers.training.hints import Hints
 
 EXAM_ROWS = 512
+ASKED_ROWS = 32
 EXAM_WINDOWS = 4  # a window's scores over a vocabulary take tens of megabytes
 UNLEARNABLE = ("labels",)
 
@@ -41,6 +43,15 @@ class Weights:
     temperature: float = 1.0
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """Some training rows: their numbers, how each is seen (a number among the school's views), the network's inputs."""
+
+    rows: Tensor
+    views: Tensor
+    inputs: list[Tensor]
+
+
 class School:
     """The rows of one dataset as lessons, and its validation rows as an exam.
 
@@ -48,9 +59,18 @@ class School:
     costs about as much as the training itself.
     """
 
-    def __init__(self, bench: Workbench, weights: Weights, teacher: LoadedModel | None, rows: int | None) -> None:
+    def __init__(
+        self,
+        bench: Workbench,
+        weights: Weights,
+        teacher: LoadedModel | None,
+        rows: int | None,
+        views: tuple[View, ...] = PLAIN,
+    ) -> None:
         self.bench = bench
         self.contract: Contract = bench.contract
+        self.views = views
+        self.axes = axes(self.contract) if views != PLAIN else (0, 0)
         # A teacher's scores for every token of every row would not fit in memory, and text is its own label.
         self.weights = Weights(labels=1.0, teacher=0.0) if self._is_language else weights
         self.hints: Hints | None = None
@@ -62,7 +82,7 @@ class School:
         self.validation = read(bench, Role.VALIDATION)
         self.targets = self._targets(self.train)
         wants_teacher = teacher is not None and self.weights.teacher > 0
-        self.answers = self._answers(teacher, Role.TRAIN, len(self.train)) if wants_teacher else None
+        self.answers = self._answers_to_views(teacher) if wants_teacher else None
         self.metric = self._metric()
         asked = self.metric is None and teacher is not None
         self.expected = self._answers(teacher, Role.VALIDATION, len(self.validation)) if asked else None
@@ -100,21 +120,32 @@ class School:
         """What the exam measures, for people."""
         return self.metric.about.title if self.metric else "Agreement with the teacher"
 
-    def loss(self, result: Tensor | tuple[Tensor, ...], rows: Tensor) -> Tensor:
+    def lesson(self, rows: Tensor, generator: torch.Generator | None = None) -> Lesson:
+        """Some training rows, each seen in a way drawn by ``generator``; all plainly without it or other views."""
+        inputs = self.train.pick(rows, self.names)
+        if generator is None or self.views == PLAIN:
+            return Lesson(rows, torch.zeros_like(rows), inputs)
+        views = torch.randint(len(self.views), rows.shape, generator=generator)
+        (pictures,) = inputs
+        for number, view in enumerate(self.views):
+            chosen = (views == number).nonzero().flatten()
+            pictures[chosen] = seen(pictures[chosen], view, self.axes)
+        return Lesson(rows, views, [pictures])
+
+    def loss(self, result: Tensor | tuple[Tensor, ...], lesson: Lesson) -> Tensor:
         """The weighted loss of a batch; scalar.
 
         Args:
-            result: what the network returned for the rows.
-            rows: numbers of training rows.
+            result: what the network returned for the lesson.
         """
         outputs = first_output(result).float()
         total = outputs.new_zeros(())
         if self.targets is not None and self.weights.labels > 0:
-            total = total + self.weights.labels * self._task_loss(outputs, self.targets[rows])
+            total = total + self.weights.labels * self._task_loss(outputs, self.targets[lesson.rows])
         if self.answers is not None:
-            total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers[rows])
+            total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers[lesson.views, lesson.rows])
         if self.hints is not None:
-            total = total + self.hints.distance(result, self.train.pick(rows, self.names))
+            total = total + self.hints.distance(result, lesson.inputs)
         return total
 
     def exam(self, module: fx.GraphModule) -> float:
@@ -191,6 +222,22 @@ class School:
         session = evaluation.open_session(teacher.proto.SerializeToString(), threads=self.bench.threads)
         asked = evaluation.predict(session, self.bench.data, role, limit=rows, check=self.bench.check)
         return torch.from_numpy(np.ascontiguousarray(asked.outputs))
+
+    def _answers_to_views(self, teacher: LoadedModel | None) -> Tensor:
+        """The teacher's answers to the training rows, seen in every way; (views, rows, ...)."""
+        assert teacher is not None  # the caller asked
+        answers = [self._answers(teacher, Role.TRAIN, len(self.train))]
+        answer = evaluation.Answerer(
+            evaluation.open_session(teacher.proto.SerializeToString(), threads=self.bench.threads)
+        )
+        for view in self.views[1:]:
+            parts = []
+            for rows in self.train.in_order(ASKED_ROWS):
+                self.bench.check()
+                (pictures,) = self.train.pick(rows, self.names)
+                parts.append(answer({self.names[0]: seen(pictures, view, self.axes).numpy()}, len(rows)))
+            answers.append(torch.from_numpy(np.concatenate(parts)))
+        return torch.stack(answers)
 
     def _logits(self, outputs: Tensor) -> Tensor:
         return distillation.class_logits(outputs, probabilities=self.meaning == "probabilities")

@@ -1,6 +1,7 @@
 """``python3 manage.py bench``: the figures the product promises, measured here and now, each beside its reach.
 
-One file per figure; a module of this folder with a ``TITLE`` and a ``measure`` is a figure.
+One file per figure; a module of this folder with a ``TITLE`` and a ``measure`` is a figure. ``bench peers`` is apart:
+it compares with other libraries for an hour, and only when it is named first.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from types import ModuleType
 
 from compressionhub.env import ROOT
+from compressionhub.site.bench import peers
 from compressionhub.site.bench.figure import Figure
 
 WIDTHS = (46, 36, 34, 8)
@@ -33,8 +35,13 @@ def main(argv: list[str]) -> int:
     Returns:
         0 if every figure reaches what it should, else 1.
     """
+    if argv[:1] == ["peers"]:
+        return peers.main(argv[1:])
     known = figures()
-    parser = argparse.ArgumentParser(prog="manage.py bench", description="Measure what the product promises.")
+    parser = argparse.ArgumentParser(
+        prog="manage.py bench",
+        description="Measure what the product promises. 'bench peers' compares with other libraries, which is slow.",
+    )
     parser.add_argument("names", nargs="*", metavar="FIGURE", help=f"one or more of: {', '.join(known)}")
     parser.add_argument("--bare", action="store_true", help="measure one figure in this process, without a heading")
     options = parser.parse_args(argv)

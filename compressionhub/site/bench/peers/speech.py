@@ -1,0 +1,39 @@
+"""A recurrent speech detector, frame by frame from the states the float network had."""
+
+from pathlib import Path
+
+from compressionhub.site.bench.peers import material
+from compressionhub.site.bench.peers.line import Line
+from compressionhub.site.bench.peers.rig import Measured, Rig, by_hand, recipe
+
+TITLE = "recurrent speech detector"
+MOST_LOST, SMALLER, FASTER = 0.0005, 1.45, 1.35
+METRIC = "auc"
+
+
+def measure(folder: Path, trained: Path | None) -> list[Line]:
+    """One row against both settings of the peer; ``trained`` is for other works."""
+    network = material.package_file("silero-vad", "silero_vad", "data/silero_vad_16k_op15.onnx")
+    data = material.frames(folder, network)
+    ours = recipe("int8-recurrent", network, data, folder)
+    rig = Rig(network, data, ours.path.parent)
+    default = rig.measure(
+        by_hand("onnxruntime_dynamic_int8", network, "all", out=folder / "default.onnx").path, METRIC, batches=(1,)
+    )
+    careful = rig.measure(
+        by_hand("onnxruntime_dynamic_int8", network, "LSTM,MatMul", out=folder / "careful.onnx").path,
+        METRIC,
+        batches=(1,),
+    )
+    own = rig.measure(ours.path, METRIC, batches=(1,))
+    return [
+        Line(
+            "INT8", f"onnxruntime, dynamic: {_said(default)}; LSTM and MatMul alone: {_said(careful)}", _said(own),
+            "AUC −0.0005 at most, ≥ 1.45× smaller, ≥ 1.35× at batch 1",
+            own.change >= -MOST_LOST and own.at_least(SMALLER, FASTER), str(ours.took),
+        )
+    ]  # fmt: skip
+
+
+def _said(found: Measured) -> str:
+    return f"AUC {found.metric:.4f} ({found.change:+.4f}), {found.smaller:.2f}×, {found.speeds}"
