@@ -16,8 +16,10 @@ from django.conf import settings
 
 from compressionhub.jobs.routing import websocket_urlpatterns
 from compressionhub.library.streaming import StreamUploads
+from compressionhub.site import garbage
 from compressionhub.site.bodies import BoundBodies
 
 MOST_BYTES = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
 application = ProtocolTypeRouter({"http": StreamUploads(BoundBodies(http, MOST_BYTES)), "websocket": sockets})
+garbage.rarely()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-
 from compressionhub.ui.templatetags.figures import is_share
 from compressionhub.zoo.record import Record
+from compressionhub.zoo.timed import day_of
 from workers.estimate import Amount, Grade, InputFact
 from workers.report import Interval
 
@@ -61,13 +60,6 @@ def _fact(record: Record, name: str, title: str, unit: str, low: float, value: f
     environment = record.report.environment
     return InputFact(
         name=name, title=title, value=value, low=min(low, value), high=max(high, value), unit=unit,
-        grade=Grade.MEASURED, as_of=_day(environment.started_at),
+        grade=Grade.MEASURED, as_of=day_of(environment),
         source=f"job #{record.origin.job} on {environment.cpu or environment.device}",
     )  # fmt: skip
-
-
-def _day(started_at: str) -> date | None:
-    try:
-        return datetime.fromisoformat(started_at).date()
-    except ValueError:
-        return None

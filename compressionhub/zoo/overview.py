@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, FloatField, Max, Min, Window
+from django.db.models import Count, Exists, F, FloatField, Max, Min, OuterRef, Window
 from django.db.models.functions import RowNumber
 
 from compressionhub.accounts.models import Team, User
@@ -17,9 +16,11 @@ from compressionhub.jobs.states import Kind, State
 from compressionhub.library.models import Dataset, TrainedModel
 from compressionhub.ui import units
 from compressionhub.zoo import savings_chart
+from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.models import Entry, EntryQuerySet
 
 MOST_MODELS = 25
+NOTHING: tuple[Evidence | None, int] = (None, 0)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ModelRow:
     """One model with its best listed variant, or the reason why there is none."""
 
     model: TrainedModel
-    best: Entry | None
+    best: Evidence | None
     variants: int
     running: Job | None
 
@@ -45,7 +46,7 @@ class Overview:
     baseline_bytes: int
 
     @property
-    def best(self) -> list[Entry]:
+    def best(self) -> list[Evidence]:
         """The fastest listed variant of each model that has one."""
         return [row.best for row in self.models if row.best]
 
@@ -135,8 +136,8 @@ def overview(team: Team, user: User) -> Overview:
 
 def running(team: Team, user: User) -> tuple[Job, ...]:
     """What runs and waits, the oldest first."""
-    jobs = Job.objects.visible_to(user).filter(team=team).active().exclude(kind=Kind.TRY)
-    return tuple(jobs.with_progress().order_by("submitted_at")[:8])
+    jobs = Job.objects.visible_to(user).filter(team=team).active().exclude(kind=Kind.TRY).order_by()
+    return tuple(Job.objects.filter(pk__in=jobs.values("pk")).with_progress().order_by("submitted_at")[:8])
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _measured(listed: EntryQuerySet) -> dict[UUID | None, _Best]:
         listed.order_by()
         .values("model", "baseline")
         .annotate(
-            fastest=Max("speedup"), smallest=Min("size_bytes"), variants=Count("pk"),
+            fastest=Max("speedup"), smallest=Min("size_bytes"), variants=Count("*"),
             before=Max(F("size_bytes") * F("size_ratio"), output_field=FloatField()),
         )
     )  # fmt: skip
@@ -174,21 +175,19 @@ def _better(one: _Best, other: _Best) -> _Best:
     )
 
 
-def _counted(found: Iterable[Any]) -> list[tuple[Entry, int]]:
-    return [(entry, entry.variants) for entry in found]
-
-
 def _rows(models: list[TrainedModel], listed: EntryQuerySet, active: tuple[Job, ...]) -> tuple[ModelRow, ...]:
-    """Each model with its fastest listed variant."""
+    """Each model with its fastest listed variant; records are read of those alone."""
     place = Window(RowNumber(), partition_by="model", order_by=[F("speedup").desc(), F("published_at").desc()])
-    count = Window(Count("pk"), partition_by="model")
-    mine = listed.order_by().filter(model__in=models).annotate(place=place, variants=count)
-    best = {entry.model_id: (entry, variants) for entry, variants in _counted(mine.filter(place=1))}
+    count = Window(Count("*"), partition_by="model")
+    mine = listed.order_by().filter(model__in=models).annotate(place=place, variants=count).filter(place=1)
+    found = {model: (pk, variants) for model, pk, variants in mine.values_list("model", "pk", "variants")}
+    read = {one.pk: one for one in evidence([pk for pk, _ in found.values()])}
+    best = {model: (read.get(pk), variants) for model, (pk, variants) in found.items()}
     at_work = {job.model_version.model_id: job for job in reversed(active) if job.model_version}
     return tuple(
         ModelRow(
-            model=model, best=best[model.pk][0] if model.pk in best else None,
-            variants=best[model.pk][1] if model.pk in best else 0, running=at_work.get(model.pk),
+            model=model, best=best.get(model.pk, NOTHING)[0], variants=best.get(model.pk, NOTHING)[1],
+            running=at_work.get(model.pk),
         )
         for model in models
     )  # fmt: skip
@@ -196,13 +195,11 @@ def _rows(models: list[TrainedModel], listed: EntryQuerySet, active: tuple[Job, 
 
 def publishable(team: Team, user: User) -> tuple[Job, ...]:
     """Finished results that pass their gate and are not in the zoo yet, newest first."""
-    done = (
-        Job.objects.visible_to(user)
-        .filter(team=team, kind=Kind.COMPRESS, state=State.SUCCEEDED, entry__isnull=True)
-        .with_progress()
-        .order_by("-finished_at")[:20]
-    )
-    return tuple(job for job in done if _is_publishable(job))[:3]
+    published = Entry.objects.filter(job=OuterRef("pk"))
+    done = Job.objects.visible_to(user).filter(~Exists(published), team=team, kind=Kind.COMPRESS, state=State.SUCCEEDED)
+    newest = list(done.order_by("-finished_at").values_list("pk", flat=True)[:20])
+    found = Job.objects.filter(pk__in=newest).with_progress().order_by("-finished_at") if newest else ()
+    return tuple(job for job in found if _is_publishable(job))[:3]
 
 
 def _is_publishable(job: Job) -> bool:

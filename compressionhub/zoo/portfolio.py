@@ -14,8 +14,9 @@ from compressionhub.estimates import said
 from compressionhub.estimates.models import Workload
 from compressionhub.ui import units
 from compressionhub.zoo import kept, trend
+from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.deployed import UNITS
-from compressionhub.zoo.models import Deployment, Entry
+from compressionhub.zoo.models import Deployment
 from compressionhub.zoo.spending import Spending, spending
 from workers.estimate import Amount, Grade
 from workers.serving import shown, totals
@@ -25,6 +26,8 @@ from workers.serving.workload import DAYS, Currency
 
 PAGE: Final = 25
 REFRESH_S: Final = 0.4  # of a page's time goes into figures that are missing
+NOT_KNOWN: Final = (None, None, None, None)
+GRADES: Final = {each.value: each for each in Grade}
 NOTHING_SERVES: Final = "Nobody has recorded a deployment."
 ORDERS: Final = {"could": "bill.could", "spend": "bill.paid", "saved": "bill.saved", "carbon": "carbon.paid"}
 COLUMNS: Final = (
@@ -66,11 +69,12 @@ class Line:
         return self.variant or f"v{self.number}, untouched"
 
     def part(self, name: str) -> Part:
-        value, low, high, grade = self.numbers.get(name, (None, None, None, None))
-        return Part(self.name, value, low, high, None if grade is None else Grade(grade))
+        value, low, high, grade = self.numbers.get(name, NOT_KNOWN)
+        return Part(self.name, value, low, high, GRADES.get(grade))
 
     def value(self, name: str) -> float | None:
-        return self.part(name).value
+        found: float | None = self.numbers.get(name, NOT_KNOWN)[0]
+        return found
 
     def months(self, today: date) -> float:
         """How long it served, in months of the engine."""
@@ -168,8 +172,8 @@ class Portfolio:
         return max(known, key=lambda line: line.value("bill.could") or 0.0, default=None)
 
     @cached_property
-    def best_entry(self) -> Entry | None:
-        return Entry.objects.filter(pk=self.best.best).first() if self.best and self.best.best else None
+    def best_entry(self) -> Evidence | None:
+        return next(iter(evidence([self.best.best])), None) if self.best and self.best.best else None
 
     @property
     def best_title(self) -> str:
@@ -182,10 +186,9 @@ class Portfolio:
     def best_says(self) -> str:
         """What it gives up and gains, measured."""
         assert self.best_entry is not None, "asked about a variant where there is none"
-        record = self.best_entry.record
-        change, low, high = (units.number(each, 2, signed=True) for each in record.change)
-        noise = "more than noise" if record.delta.distinguishable else "within noise"
-        speed = units.times(record.speedup.value)
+        change, low, high = (units.number(each, 2, signed=True) for each in self.best_entry.change)
+        noise = "more than noise" if self.best_entry.distinguishable else "within noise"
+        speed = units.times(self.best_entry.speedup)
         return (
             f"{self.best_entry.name} passed its gate: {change} points ({low} to {high}), {noise}; latency {speed} "
             f"at batch 1."
@@ -247,7 +250,7 @@ class Portfolio:
         if order in ORDERS:
             ordered.sort(key=lambda line: -(line.value(ORDERS[order]) or 0.0))
         chosen = ordered[(number - 1) * PAGE : number * PAGE]
-        among = Deployment.objects.select_related("baseline__model", "entry", "workload")
+        among = Deployment.objects.select_related("baseline__model", "entry").defer("entry__record_json")
         found = among.in_bulk([line.pk for line in chosen])
         return [_row(line, found[line.pk], self._money) for line in chosen if line.pk in found]
 
@@ -295,7 +298,7 @@ def amount_of(line: Line, name: str) -> Amount:
     """Value, range and class alone: what it rests on is asked for when somebody opens it."""
     quantity, _, view = name.partition(".")
     unit = "share" if view in ("share", "could_share") else UNITS[quantity]
-    value, low, high, grade = line.numbers.get(name, (None, None, None, None))
+    value, low, high, grade = line.part(name)[1:]
     if value is None:
         return Amount.unknown(unit, line.says or "Its page says why.")
     return Amount(value=value, low=low, high=high, unit=unit, grade=grade, method="")

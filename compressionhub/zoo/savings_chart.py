@@ -7,18 +7,17 @@ from typing import Any
 
 from compressionhub.ui import units
 from compressionhub.ui.chart_heights import at_least
-from compressionhub.zoo.models import Entry
+from compressionhub.zoo.compare.evidence import Evidence
 
 MOST_MODELS = 8
 MOST_PIXELS = 380
-BATCH = "1"
 
 
-def before_and_after(best: Sequence[Entry]) -> dict[str, Any]:
+def before_and_after(best: Sequence[Evidence]) -> dict[str, Any]:
     """Bars for each model's fastest listed variant beside its baseline; both scales start at zero."""
     shown = list(best)[:MOST_MODELS]
-    sizes = [(one.record.report.baseline.size_bytes, one.record.report.result.size_bytes) for one in shown]
-    times = [(_p50(one, "baseline"), _p50(one, "result")) for one in shown]
+    sizes = [(one.size_before, one.size_after) for one in shown]
+    times = [(one.p50_before_ms, one.p50_after_ms) for one in shown]
     return {
         "grid": [
             {"left": 130, "width": "34%", "top": 28, "bottom": 24},
@@ -35,7 +34,7 @@ def before_and_after(best: Sequence[Entry]) -> dict[str, Any]:
         "tooltip": {"trigger": "item"},
         "title": [_title("File", 126), _title("Latency, batch 1", "61.5%")],
         "xAxis": [_scale(0, "$fmt:bytes"), _scale(1, "$fmt:ms")],
-        "yAxis": [_names(0, [_name(one) for one in shown], show=True), _names(1, [""] * len(shown), show=False)],
+        "yAxis": [_names(0, [one.model for one in shown], show=True), _names(1, [""] * len(shown), show=False)],
         "series": [*_bars(0, sizes), *_bars(1, times)],
     }
 
@@ -45,23 +44,13 @@ def height(models: int) -> int:
     return at_least(60 + 50 * min(models, MOST_MODELS), most=MOST_PIXELS)
 
 
-def label(best: Sequence[Entry]) -> str:
+def label(best: Sequence[Evidence]) -> str:
     """The same figures in words."""
     return "; ".join(
-        f"{_name(one)}: {units.file_size(one.record.report.baseline.size_bytes)} to "
-        f"{units.file_size(one.record.report.result.size_bytes)}, "
-        f"{units.milliseconds(_p50(one, 'baseline'))} to {units.milliseconds(_p50(one, 'result'))}"
+        f"{one.model}: {units.file_size(one.size_before)} to {units.file_size(one.size_after)}, "
+        f"{units.milliseconds(one.p50_before_ms)} to {units.milliseconds(one.p50_after_ms)}"
         for one in list(best)[:MOST_MODELS]
     )
-
-
-def _name(entry: Entry) -> str:
-    return entry.record.origin.model
-
-
-def _p50(entry: Entry, which: str) -> float:
-    measured = getattr(entry.record.report, which)
-    return float(measured.latency[BATCH].p50_ms)
 
 
 def _title(text: str, left: int | str) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from uuid import UUID
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Min, Sum
+from django.db.models import Count, Max
 
 from compressionhub.accounts.models import Team
 from compressionhub.errors import HubError
@@ -67,20 +66,26 @@ def spending(team: Team, usual: Workload | None) -> Spending:
             found = [Amount.unknown(unit, fault.message) for unit in units]
     currency = usual.assumed.workload.currency if usual else None
     cost, energy, carbon = (shown.in_currency(each, currency) for each in found)
-    return Spending(told.jobs, told.hours, told.first, told.metered, cost, energy, carbon)
+    since = told.first and told.first.date()
+    return Spending(told.jobs, told.hours, since, told.metered, cost, energy, carbon)
 
 
 @dataclass(frozen=True)
 class _Told:
     """What jobs say of themselves: hours in all, and of those with a meter what it read."""
 
-    jobs: int
-    hours: float
-    first: date | None
+    jobs: int = 0
+    hours: float = 0.0
+    first: datetime | None = None
+    last: datetime | None = None
     metered: int = 0
     metered_hours: float = 0.0
     gross_wh: float = 0.0
     shared: bool = False
+
+    def is_of(self, *, jobs: int, last: datetime | None) -> bool:
+        """Whether it tells of so many jobs, the last of which ended then."""
+        return (self.jobs, self.last) == (jobs, last)
 
 
 def _estimated(told: _Told, assumed: Assumptions) -> list[Amount]:
@@ -117,24 +122,41 @@ def _jobs(count: int) -> str:
 
 
 def _told(team: Team) -> _Told:
-    """How many ended and how long they ran; their meters are read again only when another one has ended."""
-    ran = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())
-    found = _ended(team.pk).aggregate(jobs=Count("pk"), ran=Sum(ran), first=Min("started_at"), last=Max("finished_at"))
-    hours = found["ran"].total_seconds() / 3600 if found["ran"] else 0.0
-    if not found["jobs"]:
-        return _Told(0, 0.0, None)
-    return _Told(found["jobs"], hours, found["first"].date(), *_meters(team.pk, found["jobs"], found["last"]))
+    """What the team's jobs say; only those that ended since a page last asked are read."""
+    ended = _ended(team.pk)
+    found = ended.aggregate(jobs=Count("*"), last=Max("finished_at"))
+    told = _kept.get(team.pk, _Told())
+    if not told.is_of(**found):
+        told = _with(told, ended.filter(finished_at__gt=told.last) if told.last else ended)
+    if not told.is_of(**found):  # one is gone, or came in late
+        told = _with(_Told(), ended)
+    _kept[team.pk] = told
+    return told
 
 
-@lru_cache(maxsize=256)
-def _meters(team: UUID, jobs: int, last: datetime) -> tuple[int, float, float, bool]:
-    """Of jobs with a meter: how many, their hours, what was read in Wh, and whether any shared its host."""
-    count, hours, gross_wh, shared = 0, 0.0, 0.0, False
-    for energy, started, finished in _ended(team).values_list("report__energy", "started_at", "finished_at"):
-        if energy:
-            count, hours = count + 1, hours + (finished - started).total_seconds() / 3600
-            gross_wh, shared = gross_wh + energy["gross_wh"], shared or energy["shared"]
-    return count, hours, gross_wh, shared
+_kept: dict[UUID, _Told] = {}
+
+
+def _with(told: _Told, jobs: JobQuerySet) -> _Told:
+    """What is known with more jobs."""
+    rows = list(jobs.values_list("started_at", "finished_at", "report__energy"))
+    if not rows:
+        return told
+    metered = [(_hours(started, finished), energy) for started, finished, energy in rows if energy]
+    return _Told(
+        jobs=told.jobs + len(rows),
+        hours=told.hours + sum(_hours(started, finished) for started, finished, _ in rows),
+        first=min(each for each in (told.first, *(row[0] for row in rows)) if each),
+        last=max(each for each in (told.last, *(row[1] for row in rows)) if each),
+        metered=told.metered + len(metered),
+        metered_hours=told.metered_hours + sum(hours for hours, _ in metered),
+        gross_wh=told.gross_wh + sum(energy["gross_wh"] for _, energy in metered),
+        shared=told.shared or any(energy["shared"] for _, energy in metered),
+    )
+
+
+def _hours(started: datetime, finished: datetime) -> float:
+    return (finished - started).total_seconds() / 3600
 
 
 def _ended(team: UUID) -> JobQuerySet:

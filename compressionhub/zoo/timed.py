@@ -78,7 +78,7 @@ def timed(record: Record) -> Timed:
 
 def timed_in(report: Report, *, job: int) -> Timed:
     """Read it from the report of a job."""
-    here, day = measured_on(report.environment), _day(report.environment.started_at)
+    here, day = measured_on(report.environment), day_of(report.environment)
     before, after = ServiceTime.pair(report, device=here.key, source=f"job #{job}", as_of=day)
     baseline, result = (report.work.get(side) for side in ("baseline", "result"))
     is_int8 = result is not None and result.precision == "int8"
@@ -96,8 +96,9 @@ def measured_on(environment: Environment) -> DeviceProfile:
     )
 
 
-def _day(started_at: str) -> date | None:
+def day_of(environment: Environment) -> date | None:
+    """The day of a measurement; None where it was not written down."""
     try:
-        return datetime.fromisoformat(started_at).date()
+        return datetime.fromisoformat(environment.started_at).date()
     except ValueError:
         return None

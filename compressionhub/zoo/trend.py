@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WINDOW_DAYS = 365
 MOST_NAMED = 5
+MOST_MARKED = 60
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,12 @@ def _overlap(line: Line, first: date, end: date) -> int:
 
 def _note(lines: Sequence[Line], served: Sequence[_Served]) -> str:
     missing = len(lines) - len(served)
-    base = "From recorded deployments alone; nothing is known of the time before them."
-    plural = "deployment is" if missing == 1 else "deployments are"
-    return base if not missing else f"{base} {missing} {plural} left out: no bill is known."
+    told = ["From recorded deployments alone; nothing is known of the time before them."]
+    if missing:
+        told.append(f"{missing} deployment{' is' if missing == 1 else 's are'} left out: no bill is known.")
+    if sum(bool(each.line.variant) for each in served) > MOST_MARKED:
+        told.append(f"Rings stand for the {MOST_MARKED} variants that save most.")
+    return " ".join(told)
 
 
 def _option(served: Sequence[_Served], steps: list[tuple[date, float, float]], unit: str) -> dict[str, Any]:
@@ -166,10 +170,10 @@ def _line(name: str, data: list[list[Any]], last: str, look: dict[str, Any], ink
 
 
 def _marks(served: Sequence[_Served], steps: list[tuple[date, float, float]], unit: str) -> list[dict[str, Any]]:
-    """A ring where a variant began to serve; those that save most are named."""
+    """A ring where a variant began to serve, for those that save most; the first of them are named."""
     paid_on = {day: paid for day, paid, _ in steps}
     began = [each for each in served if each.line.variant and each.line.since in paid_on]
-    ordered = sorted(began, key=lambda each: each.paid - each.without)
+    ordered = sorted(began, key=lambda each: each.paid - each.without)[:MOST_MARKED]
     name = {"show": True, "position": "bottom", "distance": 8, "color": "$ink-2", "formatter": "$fmt:name"}
     return [
         {

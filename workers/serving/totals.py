@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from workers.errors import Frozen
 from workers.estimate import Amount, Grade, InputFact, worst
@@ -18,8 +18,7 @@ SUM = "sum over what is counted; low with low and high with high, as what they s
 MEAN = "sum(figure before * share saved) / sum(figure before)"
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One figure among those that are added. ``value`` is None where it is not known, an end where there is none."""
 
     title: str

@@ -337,20 +337,27 @@ def chart(*, id: str, option: Mapping[str, Any], label: str, height: int = 260) 
 @register.simple_tag(takes_context=True)
 def side_bar(context: Context) -> SafeString:
     """The places of a signed-in person, their team, and their account."""
-    request = context["request"]
-    places = navigation.shown(request)
+    request, places = context["request"], _places(context)
     return render_to_string("components/side_bar.html", {"places": places, "groups": _grouped(places)}, request)
 
 
 @register.simple_tag(takes_context=True)
 def phone_bar(context: Context) -> SafeString:
     """Five places at the bottom of a phone, and *More* for the rest."""
-    request = context["request"]
-    places = navigation.shown(request)
+    request, places = context["request"], _places(context)
     front = [place for place in places if place.phone][:5]
     return render_to_string(
         "components/phone_bar.html", {"front": front, "rest": [p for p in places if p not in front]}, request
     )
+
+
+def _places(context: Context) -> list[navigation.Shown]:
+    """Both bars show the same, and most places count rows: they are asked once a request."""
+    request = context["request"]
+    if not hasattr(request, "places"):
+        request.places = navigation.shown(request)
+    found: list[navigation.Shown] = request.places
+    return found
 
 
 def _grouped(places: Iterable[navigation.Shown]) -> dict[str, list[navigation.Shown]]:

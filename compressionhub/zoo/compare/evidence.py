@@ -29,8 +29,8 @@ class Evidence:
     """One variant as it was measured against its own baseline.
 
     ``change`` is the headline metric's change with its interval (middle, worst, best), below zero is worse: in
-    points, or in percent of the baseline where ``is_relative``. Attributes that a chart of entries reads are
-    called as an entry's.
+    points, or in percent of the baseline where ``is_relative``. Times are medians at batch 1. Attributes that a chart
+    of entries reads are called as an entry's.
     """
 
     pk: UUID
@@ -55,6 +55,8 @@ class Evidence:
     size_after: int
     zip_before: int
     zip_after: int
+    p50_before_ms: float
+    p50_after_ms: float
     gate: float
     timed: Timed
     changes: Changes | None
@@ -66,6 +68,10 @@ class Evidence:
     @property
     def drop_points(self) -> float:
         return -self.change[0]
+
+    @property
+    def size_ratio(self) -> float:
+        return self.size_before / self.size_after
 
     @property
     def unit(self) -> str:
@@ -110,6 +116,7 @@ def _read(entry: Entry) -> Evidence:
         batch_words=dict(report.verdict.batches), because=_because(entry, record),
         size_before=report.baseline.size_bytes, size_after=report.result.size_bytes,
         zip_before=report.baseline.zip_bytes, zip_after=report.result.zip_bytes,
+        p50_before_ms=report.baseline.latency["1"].p50_ms, p50_after_ms=report.result.latency["1"].p50_ms,
         gate=record.gate.max_drop_points, timed=timed(record), changes=_counted(changes),
     )  # fmt: skip
 
