@@ -3,6 +3,7 @@
 Shares run from 0 to 1, latencies are in milliseconds, sizes in bytes, intervals are 95 %.
 """
 
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
@@ -121,6 +122,14 @@ class Environment(Frozen):
     platform: str
     noise: dict[str, float]
     started_at: str
+
+    @property
+    def started_on(self) -> date | None:
+        """The day of it; None where what was written is no moment."""
+        try:
+            return datetime.fromisoformat(self.started_at).date()
+        except ValueError:
+            return None
 
 
 class Band(Frozen):

@@ -91,5 +91,5 @@ def rests_on(fact: InputFact) -> str:
 def dated(fact: InputFact) -> str:
     """Of which day or year an input is; empty where no date applies."""
     if fact.as_of is not None:
-        return f"{fact.as_of.day} {fact.as_of:%b %Y}"
+        return units.day(fact.as_of)
     return str(fact.year) if fact.year is not None else ""

@@ -16,6 +16,7 @@ from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import Invalid
 from compressionhub.estimates import actions, tables
 from compressionhub.estimates.models import TableSet
+from compressionhub.ui import units
 from workers.errors import YoursToFix
 from workers.estimate import GRID_YEARS, PRICE_DAYS
 from workers.serving.newer_tables import newer
@@ -120,7 +121,7 @@ def _span(known: list[date | int]) -> str:
     """From the oldest to the newest date."""
     if not known:
         return ""
-    ends = [f"{each.day} {each:%b %Y}" if isinstance(each, date) else str(each) for each in (min(known), max(known))]
+    ends = [units.day(each) if isinstance(each, date) else str(each) for each in (min(known), max(known))]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 

@@ -128,7 +128,7 @@ def figures(profile: DeviceProfile) -> list[Figure]:
 
 
 def _rent_figure(rent: Price) -> Figure:
-    where = f"{rent.tenancy}, {rent.instance} in {rent.region}, {rent.as_of:%-d %b %Y}: {rent.source}"
+    where = f"{rent.tenancy}, {rent.instance} in {rent.region}, {units.day(rent.as_of)}: {rent.source}"
     return Figure("Price an hour", f"${rent.usd_per_hour:.3f}", where, unverified=False)
 
 

@@ -5,7 +5,7 @@ thousands take a comma, units follow after a space, multiples stand without one.
 """
 
 import math
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from django.utils import timezone
@@ -156,9 +156,9 @@ def clock(moment: datetime | None) -> str:
     return f"{local:%H:%M}" if local.date() == today else f"{local.day} {local:%b %Y, %H:%M}"
 
 
-def day(moment: datetime | None) -> str:
-    """A date: ``20 Nov 2026``."""
+def day(moment: date | None) -> str:
+    """A date, or that of a moment where we are: ``20 Nov 2026``."""
     if moment is None:
         return UNKNOWN
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return f"{local.day} {local:%b %Y}"
+    here = timezone.localtime(moment) if isinstance(moment, datetime) and timezone.is_aware(moment) else moment
+    return f"{here.day} {here:%b %Y}"

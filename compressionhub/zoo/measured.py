@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from compressionhub.ui.templatetags.figures import is_share
 from compressionhub.zoo.record import Record
-from compressionhub.zoo.timed import day_of
 from workers.estimate import Amount, Grade, InputFact
 from workers.report import Interval
 
@@ -60,6 +59,6 @@ def _fact(record: Record, name: str, title: str, unit: str, low: float, value: f
     environment = record.report.environment
     return InputFact(
         name=name, title=title, value=value, low=min(low, value), high=max(high, value), unit=unit,
-        grade=Grade.MEASURED, as_of=day_of(environment),
+        grade=Grade.MEASURED, as_of=environment.started_on,
         source=f"job #{record.origin.job} on {environment.cpu or environment.device}",
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
 
 from compressionhub.estimates.assumptions import Assumptions, claimed
 from compressionhub.zoo.record import Record
@@ -78,7 +77,7 @@ def timed(record: Record) -> Timed:
 
 def timed_in(report: Report, *, job: int) -> Timed:
     """Read it from the report of a job."""
-    here, day = measured_on(report.environment), day_of(report.environment)
+    here, day = measured_on(report.environment), report.environment.started_on
     before, after = ServiceTime.pair(report, device=here.key, source=f"job #{job}", as_of=day)
     baseline, result = (report.work.get(side) for side in ("baseline", "result"))
     is_int8 = result is not None and result.precision == "int8"
@@ -94,11 +93,3 @@ def measured_on(environment: Environment) -> DeviceProfile:
     return DeviceProfile(
         key=environment.device, title=environment.cpu, arch=environment.arch, isa=environment.isa, fit=environment.fit
     )
-
-
-def day_of(environment: Environment) -> date | None:
-    """The day of a measurement; None where it was not written down."""
-    try:
-        return datetime.fromisoformat(environment.started_at).date()
-    except ValueError:
-        return None

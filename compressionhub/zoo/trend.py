@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 
 from compressionhub.estimates import said
+from compressionhub.ui import units
 from workers.serving.workload import Currency
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def drawn(lines: Sequence[Line], today: date, currency: Currency | None) -> Tren
     now, bare = said.figure(last_paid, unit), said.figure(last_without, unit)
     return Trend(
         option=_option(served, steps, unit),
-        label=f"Monthly spend from {_day(first)} to {_day(today)}: now {now}, without compression {bare}.",
-        span=f"{_day(first)} to {_day(today)}",
+        label=f"Monthly spend from {units.day(first)} to {units.day(today)}: now {now}, without compression {bare}.",
+        span=f"{units.day(first)} to {units.day(today)}",
         note=_note(lines, served),
         months=months,
     )
@@ -193,12 +194,8 @@ def _mark(each: _Served, paid_on: dict[date, float], unit: str) -> dict[str, Any
 
 def _tip(each: _Served, unit: str) -> str:
     saves = said.figure(each.without - each.paid, unit)
-    return f"{each.line.name}: {each.line.variant} from {_day(each.line.since)}, saves {saves} a month"
+    return f"{each.line.name}: {each.line.variant} from {units.day(each.line.since)}, saves {saves} a month"
 
 
 def _at(day: date) -> str:
     return day.isoformat()
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"

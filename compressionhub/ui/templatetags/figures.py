@@ -1,7 +1,7 @@
 """How measured figures are written: task metrics by name, changes in points, words of filters."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from django import template
@@ -145,7 +145,7 @@ def clock(value: datetime | None) -> str:
 
 
 @register.filter
-def day(value: datetime | None) -> str:
+def day(value: date | None) -> str:
     return units.day(value)
 
 

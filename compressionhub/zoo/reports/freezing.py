@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Final
 
 from django.utils import timezone
@@ -236,9 +236,6 @@ def _metric(entry: Entry, source: str) -> Row:
 def _where(entry: Entry) -> str:
     record = entry.record
     environment, rows = record.report.environment, record.origin.test_rows
-    try:
-        day = f", {units.day(datetime.fromisoformat(environment.started_at))}"
-    except ValueError:
-        day = ""
+    day = f", {units.day(environment.started_on)}" if environment.started_on else ""
     on = f"{record.origin.dataset}, {units.count(rows)} test rows" if rows else record.origin.dataset
     return f"measured in turns with its baseline, job #{record.origin.job}{day}, {environment.cpu}; {on}"

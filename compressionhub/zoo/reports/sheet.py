@@ -330,7 +330,7 @@ def _said(ground: Ground) -> str:
 
 def _source(ground: Ground) -> str:
     """Where an input is from and of when: the date first, so that it stays where the rest is cut."""
-    dated = f"{ground.as_of.day} {ground.as_of:%b %Y}" if ground.as_of else str(ground.year or "")
+    dated = units.day(ground.as_of) if ground.as_of else str(ground.year or "")
     typed = f"typed in by {ground.author}" if ground.author else ""
     source = "" if typed and ground.source == "typed in" else ground.source
     return "; ".join(part for part in (dated, typed, source, ground.region, ground.licence) if part)
