@@ -1,11 +1,10 @@
-"""Jobs as rows: what was asked, where it is, what each step did, and every event in order."""
+"""A job: what was asked, where it is and how it went."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -15,47 +14,15 @@ from django.utils import timezone
 from compressionhub.accounts.models import Team
 from compressionhub.jobs.gate import Gate, GateResult
 from compressionhub.jobs.queries import JobQuerySet
-from compressionhub.jobs.states import ACTIVE, ENDED, Kind, State, StepState, check_move
+from compressionhub.jobs.states import ACTIVE, ENDED, Kind, State, check_move
 from compressionhub.library.models import Dataset, ModelVersion
 from workers.errors import Problem
 from workers.facts import Span
 from workers.preflight import Preflight
-from workers.recipe import Recipe, from_value, techniques
+from workers.recipe import Recipe, from_value
 from workers.report import Checkpoint, Report, Sensitivity
-from workers.technique import Technique
 
 MOST_LOST_ATTEMPTS = 3
-EVALUATE = "evaluate"
-
-
-class VisibleQuerySet(models.QuerySet[Any]):
-    def visible_to(self, user: Any) -> VisibleQuerySet:
-        """Those of the person's teams."""
-        return self.filter(team__memberships__user=user) if user.is_authenticated else self.none()
-
-
-class SavedRecipe(models.Model):
-    """A recipe kept under a name for the next job."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="recipes")
-    name = models.CharField(max_length=80)
-    recipe = models.JSONField()
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects = VisibleQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["team", "name"], name="recipe_name_once_per_team")]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def value(self) -> Recipe:
-        return from_value(self.recipe)
 
 
 class Job(models.Model):
@@ -228,174 +195,6 @@ class Job(models.Model):
         if self.started_at is None:
             return None
         return max(0.0, ((self.finished_at or now or timezone.now()) - self.started_at).total_seconds())
-
-
-class Step(models.Model):
-    """One step of a compress job; the last one evaluates."""
-
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
-    index = models.PositiveSmallIntegerField()
-    technique = models.CharField(max_length=80)
-    parameters = models.JSONField(default=dict)
-    state = models.CharField(max_length=10, choices=StepState.choices, default=StepState.WAITING)
-    done = models.PositiveBigIntegerField(default=0)
-    total = models.PositiveBigIntegerField(default=0)
-    text = models.CharField(max_length=200, blank=True)
-    says = models.CharField(max_length=300, blank=True)
-    seconds = models.FloatField(null=True)
-    forecast_seconds = models.FloatField(default=1.0)
-    forecast_low_seconds = models.FloatField(default=1.0)
-    forecast_high_seconds = models.FloatField(default=1.0)
-    started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
-    checkpoint = models.JSONField(null=True)
-
-    class Meta:
-        ordering = ["index"]
-        constraints = [models.UniqueConstraint(fields=["job", "index"], name="step_index_once_per_job")]
-
-    def __str__(self) -> str:
-        return f"{self.index + 1} {self.title}"
-
-    @property
-    def number(self) -> int:
-        return self.index + 1
-
-    @property
-    def is_evaluation(self) -> bool:
-        return self.technique == EVALUATE
-
-    @cached_property
-    def configured(self) -> Technique | None:
-        """The technique with its parameters; none for the evaluation."""
-        kind = techniques().get(self.technique)
-        return kind.model_validate(self.parameters) if kind else None
-
-    @property
-    def title(self) -> str:
-        return (
-            "Evaluate and verify"
-            if self.is_evaluation
-            else self.configured.about.title
-            if self.configured
-            else self.technique
-        )
-
-    @property
-    def family(self) -> str:
-        return str(self.configured.about.family) if self.configured else ""
-
-    @property
-    def summary(self) -> str:
-        if self.is_evaluation:
-            return "reload in a clean process, compare"
-        return self.configured.summary() if self.configured else ""
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in (StepState.DONE, StepState.CACHED)
-
-    @property
-    def share(self) -> float:
-        """How far the step is, 0 to 1."""
-        if self.is_over:
-            return 1.0
-        return min(1.0, self.done / self.total) if self.total and self.state == StepState.RUNNING else 0.0
-
-    @cached_property
-    def checkpoint_value(self) -> Checkpoint | None:
-        return Checkpoint.model_validate(self.checkpoint) if self.checkpoint else None
-
-
-class JobEvent(models.Model):
-    """What happened, in the order in which pages learn of it.
-
-    ``position`` rises by one per job over all attempts. Rows that the hub writes itself (queued again,
-    asked to stop) have no ``seq``; those of a worker are unique by (job, attempt, run, seq).
-    """
-
-    id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
-    position = models.PositiveIntegerField()
-    attempt = models.PositiveIntegerField()
-    run = models.CharField(max_length=80, blank=True)
-    seq = models.PositiveIntegerField(null=True)
-    type = models.CharField(max_length=40)
-    at = models.DateTimeField()
-    payload = models.JSONField(default=dict)
-
-    class Meta:
-        ordering = ["position"]
-        constraints = [
-            models.UniqueConstraint(fields=["job", "position"], name="event_position_once_per_job"),
-            models.UniqueConstraint(fields=["job", "attempt", "run", "seq"], name="event_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.position} {self.type}"
-
-    def as_row(self) -> dict[str, Any]:
-        """The event as pages, the socket and the event stream of the API see it."""
-        return {
-            "position": self.position,
-            "type": self.type,
-            "attempt": self.attempt,
-            "at": self.at.isoformat(),
-            "payload": self.payload,
-        }
-
-
-class Stage(models.TextChoices):
-    """Which network a measurement is of, and on which data."""
-
-    BASELINE = "baseline", "baseline, validation data"
-    STEP = "step", "after a step, validation data"
-    FINAL_BASELINE = "final-baseline", "baseline, test data"
-    FINAL = "final", "result, test data"
-    CURVE = "curve", "curve"
-
-
-class Measurement(models.Model):
-    """One measured figure of a job; never thinned. Points of a curve carry ``x``."""
-
-    id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="measurements")
-    stage = models.CharField(max_length=20, choices=Stage.choices)
-    step = models.PositiveSmallIntegerField(null=True)
-    name = models.CharField(max_length=80)
-    x = models.FloatField(null=True)
-    value = models.FloatField()
-    low = models.FloatField(null=True)
-    high = models.FloatField(null=True)
-    n = models.PositiveBigIntegerField(null=True)
-    position = models.PositiveIntegerField(help_text="The event it came with.")
-
-    class Meta:
-        ordering = ["position", "id"]
-        indexes = [models.Index(fields=["job", "stage", "name"], name="measurement_by_stage")]
-
-    def __str__(self) -> str:
-        return f"{self.stage} {self.name} {self.value}"
-
-
-class Artifact(models.Model):
-    """A file a job made, as stored. ``name`` is its name inside a bundle."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="artifacts")
-    name = models.CharField(max_length=200)
-    key = models.CharField(max_length=300)
-    sha256 = models.CharField(max_length=64)
-    size_bytes = models.PositiveBigIntegerField()
-    attempt = models.PositiveIntegerField()
-    created_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["job", "name"], name="artifact_name_once_per_job")]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class IdempotencyKey(models.Model):
