@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -38,8 +38,9 @@ from workers.events import (
 )
 from workers.facts import Fit
 from workers.report import Emulation, Report
+from workers.reuse import Cache, Reuse
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
-from workers.step_keys import step_keys, trial_key
+from workers.step_keys import step_keys, trial_keys
 from workers.technique import Need
 from workers.ticket import (
     CONVERTED_FILES,
@@ -53,7 +54,7 @@ from workers.ticket import (
 
 StopReason = Literal["", "cancel", "superseded", "shutdown"]
 RESOURCES_SECONDS = 2.0
-MOST_TRIALS = 1000
+KEYS = {"compress": step_keys, "sensitivity": trial_keys}
 
 
 class Store(Protocol):
@@ -64,14 +65,6 @@ class Store(Protocol):
 
     def keep(self, path: Path, *, name: str) -> Blob:
         """Hash and store a file."""
-
-
-class Cache(Protocol):
-    """Finished steps by key."""
-
-    def get(self, key: str, into: Path) -> bool: ...
-
-    def put(self, key: str, folder: Path) -> None: ...
 
 
 @dataclass
@@ -132,7 +125,7 @@ class Run:
     emit: Callable[[Event], None]
     should_stop: Callable[[], StopReason]
     report: Report | None = None
-    keys: tuple[str, ...] = ()
+    reuse: Reuse = field(init=False)
     stopped: StopReason = ""
     peak_memory_bytes: int = 0
     share: Share | None = None
@@ -141,9 +134,17 @@ class Run:
     _found: Emulated | Compared | None = None
     _no_emulator: str = ""
 
+    def __post_init__(self) -> None:
+        self.reuse = Reuse(self.foreman.cache, self.work / "steps")
+
     @property
     def work(self) -> Path:
         return self.folder / "work"
+
+    @property
+    def last_step(self) -> Path:
+        """Where the job's result lies, below ``work``."""
+        return Path("steps") / str(len(self.reuse.keys) - 1)
 
     def finish(self) -> Finished:
         with self.foreman.meter.job() as self.share:
@@ -152,10 +153,10 @@ class Run:
     def _finish(self) -> Finished:
         order, readable = self._stage()
         for kind in self._kinds():
-            if kind == "compress":
-                order = self._reuse(order)
-            elif kind == "sensitivity":
-                order = self._reuse_trials(order)
+            if kind in KEYS:
+                keys = KEYS[kind](self.ticket, threads=self.foreman.threads)
+                self.reuse = replace(self.reuse, keys=keys)
+                order = self.reuse.fill(order)
             said = {"profile": self.foreman.profile, "fit": self.foreman.fit}
             ended = self._child(order.model_copy(update={"kind": kind, **said}), readable)
             if ended is not None:
@@ -219,26 +220,6 @@ class Run:
         self.ticket = self.ticket.model_copy(update={which: blob.model_copy(update={"sha256": digest})})
         self.emit(FileHashed(which=which, sha256=digest, size_bytes=path.stat().st_size))  # type: ignore[arg-type]
 
-    def _reuse(self, order: Order) -> Order:
-        """Put the longest run of finished steps into the folder, so that the child starts after it."""
-        self.keys = step_keys(self.ticket, threads=self.foreman.threads)
-        cached: list[int] = []
-        for position, key in enumerate(self.keys):
-            if not self.foreman.cache.get(key, self.work / "steps" / str(position)):
-                break
-            cached.append(position)
-        return order.model_copy(update={"cached": tuple(cached)})
-
-    def _reuse_trials(self, order: Order) -> Order:
-        """Put the measurements that were made already into the folder: how many there will be, the child finds out."""
-        cached: list[int] = []
-        while self.foreman.cache.get(self._trial_key(len(cached)), self.work / "steps" / str(len(cached))):
-            cached.append(len(cached))
-        return order.model_copy(update={"cached": tuple(cached)})
-
-    def _trial_key(self, place: int) -> str:
-        return trial_key(self.ticket, place, threads=self.foreman.threads)
-
     def _child(self, order: Order, readable: list[Path]) -> Finished | None:
         """Run one child to its end; nothing if it did its work."""
         return self._ended(self._outcome(order, readable, self.ticket.limits, None))
@@ -290,7 +271,7 @@ class Run:
             emulation,
             order,
             profile(order.device),
-            result=str(Path("steps") / str(len(self.keys) - 1) / MODEL_FILE),
+            result=str(self.last_step / MODEL_FILE),
             limits=self.ticket.limits,
             run_child=run_child,
             why_not=self._no_emulator,
@@ -348,16 +329,10 @@ class Run:
         if self.report is not None and self.report.emulation is not None:
             self._held.append(event)  # the report is not whole before the device was tried
             return
-        if (
-            isinstance(event, StepFinished)
-            and order.kind == "compress"
-            and event.checkpoint is not None
-            and event.step not in order.cached
-            and 0 <= event.step < len(self.keys)
-        ):
-            self.foreman.cache.put(self.keys[event.step], self.work / "steps" / str(event.step))
-        if isinstance(event, TrialMeasured) and event.place not in order.cached and event.place < MOST_TRIALS:
-            self.foreman.cache.put(self._trial_key(event.place), self.work / "steps" / str(event.place))
+        if isinstance(event, StepFinished) and order.kind == "compress" and event.checkpoint is not None:
+            self.reuse.keep(event.step, order)
+        if isinstance(event, TrialMeasured):
+            self.reuse.keep(event.place, order)
         self.emit(event)
 
     def _keep_converted(self) -> None:
@@ -391,7 +366,7 @@ class Run:
 
     def _keep(self, report: Report) -> None:
         """Store the artifact with what makes it run elsewhere, and say so."""
-        steps = self.work / "steps" / str(len(self.keys) - 1)
+        steps = self.work / self.last_step
         out = self.folder / "kept"
         out.mkdir()
         for blob in delivery.deliver(

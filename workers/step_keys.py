@@ -8,6 +8,7 @@ from workers.ticket import Ticket
 
 CACHE_FORMAT = 2
 TRIAL_FORMAT = 1
+MOST_TRIALS = 1000
 
 
 def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def trial_key(ticket: Ticket, place: int, *, threads: int) -> str:
-    """The key of one measurement of a sensitivity job: everything a step depends on, and its place."""
-    ground = [*step_keys(ticket, threads=threads), "sensitivity", TRIAL_FORMAT, place]
-    return hashlib.sha256(json.dumps(ground).encode()).hexdigest()
+def trial_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
+    """The keys of the measurements of a sensitivity job, as many as are kept: what a step depends on, and the place."""
+    ground = [*step_keys(ticket, threads=threads), "sensitivity", TRIAL_FORMAT]
+    return tuple(hashlib.sha256(json.dumps([*ground, place]).encode()).hexdigest() for place in range(MOST_TRIALS))
