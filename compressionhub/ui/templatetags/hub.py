@@ -335,23 +335,44 @@ def chart(*, id: str, option: Mapping[str, Any], label: str, height: int = 260) 
 
 
 @register.simple_tag(takes_context=True)
+def pager(
+    context: Context, number: int, pages: int, *, back: str = "Newer", on: str = "Older", place: str = ""
+) -> SafeString:
+    """Which page of a long list this is, with the ways to its neighbours; nothing where there is one page alone.
+
+    Filters and order of the address stay as they are. ``place`` is the id to which the neighbours scroll.
+    """
+    if pages <= 1:
+        return mark_safe("")
+    asked = context["request"].GET.copy()
+
+    def address(other: int) -> str:
+        asked["page"] = str(other)
+        return f"?{asked.urlencode()}{f'#{place}' if place else ''}" if 1 <= other <= pages else ""
+
+    return component(
+        "pager", number=number, pages=pages, earlier=address(number - 1), later=address(number + 1), back=back, on=on
+    )
+
+
+@register.simple_tag(takes_context=True)
 def side_bar(context: Context) -> SafeString:
     """The places of a signed-in person, their team, and their account."""
-    request, places = context["request"], _places(context)
+    request, places = context["request"], _shown_to(context)
     return render_to_string("components/side_bar.html", {"places": places, "groups": _grouped(places)}, request)
 
 
 @register.simple_tag(takes_context=True)
 def phone_bar(context: Context) -> SafeString:
     """Five places at the bottom of a phone, and *More* for the rest."""
-    request, places = context["request"], _places(context)
+    request, places = context["request"], _shown_to(context)
     front = [place for place in places if place.phone][:5]
     return render_to_string(
         "components/phone_bar.html", {"front": front, "rest": [p for p in places if p not in front]}, request
     )
 
 
-def _places(context: Context) -> list[navigation.Shown]:
+def _shown_to(context: Context) -> list[navigation.Shown]:
     """Both bars show the same, and most places count rows: they are asked once a request."""
     request = context["request"]
     if not hasattr(request, "places"):

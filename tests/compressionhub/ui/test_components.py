@@ -141,3 +141,14 @@ def test_a_technique_chip_takes_the_object_its_stored_form_and_its_slug():
 
 def test_every_family_has_its_own_marker():
     assert len({str(hub.family_mark(family)) for family in Family}) == len(Family)
+
+
+def test_a_pager_keeps_the_filters_leads_to_the_neighbours_and_is_silent_on_one_page(rf):
+    request = rf.get("/jobs/", {"state": "failed", "page": "2", "q": '"><script>'})
+    middle = render('{% pager 2 3 place="list" %}', request=request)
+
+    links = [html.unescape(link) for link in re.findall(r'href="([^"]*)"', middle)]
+
+    assert links == [f"?state=failed&page={page}&q=%22%3E%3Cscript%3E#list" for page in (1, 3)]
+    assert render("{% pager 3 3 %}", request=request).count("href") == 1
+    assert render("{% pager 1 1 %}", request=request) == ""
