@@ -37,9 +37,7 @@ def own_fields(tables: Tables) -> dict[str, forms.Field]:
     return {
         "own_title": forms.CharField(max_length=80, required=False, label="Name of the machine"),
         "own_device": forms.ChoiceField(choices=devices, required=False, label="Device profile"),
-        "own_workers": forms.IntegerField(
-            label="Requests at a time", min_value=1, max_value=1024, required=False
-        ),
+        "own_workers": forms.IntegerField(label="Requests at a time", min_value=1, max_value=1024, required=False),
         "own_memory_gb": _maybe("Memory", least=0.001, most=1e6),
         "own_idle_w": _maybe("Watts at rest", least=0, most=1e6),
         "own_active_w": _maybe("Watts at work", least=0, most=1e6),

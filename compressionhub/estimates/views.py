@@ -16,6 +16,8 @@ from compressionhub.errors import Invalid
 from compressionhub.estimates import actions
 from compressionhub.estimates.forms import WorkloadForm, starting
 from compressionhub.estimates.models import Workload
+from compressionhub.estimates.volumes import monthly
+from compressionhub.ui.ids import as_uuid
 from workers.serving.presets import PRESETS
 
 
@@ -29,7 +31,7 @@ def new(request: HubRequest) -> HttpResponse:
         raise Invalid("That starting point does not exist.", hint="Choose one of the list.")
     usual = Workload.objects.filter(team=request.team).first()
     assumed = starting(
-        slug=slug, author=str(request.user), monthly=_volume(request.POST.get("monthly", "")),
+        slug=slug, author=str(request.user), monthly=monthly(request.POST.get("monthly", "")),
         like=usual.assumed if usual else None,
     )  # fmt: skip
     named = assumed.workload.model_copy(update={"name": _free_name(request, assumed.workload.name)})
@@ -78,10 +80,8 @@ def delete(request: HubRequest, pk: UUID) -> HttpResponse:
 
 def _entry(request: HubRequest) -> str:
     """The entry that was looked at, as a query; empty for anything that is no id."""
-    try:
-        return f"entry={UUID(request.POST.get('entry', ''))}"
-    except ValueError:
-        return ""
+    wanted = as_uuid(request.POST.get("entry", ""))
+    return f"entry={wanted}" if wanted else ""
 
 
 def said(form: WorkloadForm) -> list[str]:
@@ -91,20 +91,6 @@ def said(form: WorkloadForm) -> list[str]:
         for name, texts in form.errors.items()
         for text in texts
     ]
-
-
-def _volume(raw: str) -> float | None:
-    """Predictions a month as typed, with or without commas; None for nothing."""
-    cleaned = raw.replace(",", "").replace(" ", "")
-    if not cleaned:
-        return None
-    try:
-        value = float(cleaned)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1e15:
-        raise Invalid(f"Expected predictions a month, found {raw[:40]!r}.", hint="Type a number such as 1,000,000.")
-    return value
 
 
 def _free_name(request: HubRequest, name: str) -> str:

@@ -23,6 +23,7 @@ from compressionhub.errors import HubError, Invalid, as_problem
 from compressionhub.library import actions, partial, tus
 from compressionhub.library.models import FileKind, TrainedModel, Upload
 from compressionhub.library.streaming import Cut, body_of
+from compressionhub.ui.ids import as_uuid
 
 P = ParamSpec("P")
 
@@ -134,10 +135,8 @@ def _model(request: HubRequest, key: str) -> TrainedModel | None:
     """The model a new version is for, if the person may know of it."""
     if not key:
         return None
-    try:
-        found = TrainedModel.objects.visible_to(request.user).select_related("team").filter(pk=UUID(key)).first()
-    except ValueError:
-        found = None
+    mine = TrainedModel.objects.visible_to(request.user).select_related("team")
+    found = mine.filter(pk=wanted).first() if (wanted := as_uuid(key)) else None
     if found is None:
         raise NotFound("There is no such model.", hint="It may have been deleted. Reload the page.")
     return found

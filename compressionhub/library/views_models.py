@@ -18,6 +18,7 @@ from compressionhub.errors import HubError
 from compressionhub.library import actions, fitting, layers, lineage, panels, sentences
 from compressionhub.library.contract_form import ContractForm
 from compressionhub.library.models import Dataset, FileKind, ModelVersion, TrainedModel, Upload
+from compressionhub.ui.ids import as_uuid
 
 # The way out for every other format is written on the upload page and in the message that refuses it.
 MODEL_ENDINGS = ".onnx,.zip,.gguf,.pt2"
@@ -204,9 +205,8 @@ def _saved(request: HubRequest, found: ModelVersion, form: ContractForm) -> bool
 def try_it(request: HubRequest, pk: UUID, number: int) -> HttpResponse:
     """Ask for ten samples; the page waits for the answer."""
     found = _version(request, pk, number)
-    try:
-        key = UUID(request.POST.get("dataset", ""))
-    except ValueError:
+    key = as_uuid(request.POST.get("dataset", ""))
+    if key is None:
         messages.error(request, "Choose a dataset to try the model on.")
         return redirect(f"{found.get_absolute_url()}#contract")
     dataset = get_object_or_404(Dataset.objects.visible_to(request.user), pk=key)

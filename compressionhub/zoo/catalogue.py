@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import QueryDict
 
 from compressionhub.zoo.models import Entry
@@ -82,25 +83,18 @@ def browse(entries: Sequence[Entry], asked: QueryDict) -> Catalogue:
     found = [entry for entry in searched if _passes(entry, wanted)]
     order = asked.get("order", "newest") if asked.get("order") in ORDERS else "newest"
     found.sort(key=ORDERS[order][1])
-    pages = max(1, -(-len(found) // PAGE))
-    page = min(
-        max(
-            1,
-            int(asked.get("page", "1")) if asked.get("page", "1").isdigit() and len(asked.get("page", "1")) < 9 else 1,
-        ),
-        pages,
-    )
+    page = Paginator(found, PAGE).get_page(asked.get("page"))
     return Catalogue(
         total=len(entries),
         facets=tuple(_facet(key, searched, wanted) for key in FACETS),
         search=search,
         order=order,
-        page=page,
-        pages=pages,
+        page=page.number,
+        pages=page.paginator.num_pages,
         found=len(found),
         front=best_trade_offs(found),
         matching=tuple(found),
-        shown=tuple(found[(page - 1) * PAGE : page * PAGE]),
+        shown=tuple(page.object_list),
         nearest_miss=_nearest_miss(searched, wanted) if not found else "",
     )
 

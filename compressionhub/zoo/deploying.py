@@ -13,11 +13,10 @@ from compressionhub.accounts.models import Team, User
 from compressionhub.accounts.permissions import Verb, require
 from compressionhub.errors import Invalid, WrongState
 from compressionhub.estimates.models import Workload
+from compressionhub.estimates.volumes import MOST_MONTHLY
 from compressionhub.library.models import ModelVersion
 from compressionhub.zoo import kept
 from compressionhub.zoo.models import Deployment, Entry
-
-MOST_MONTHLY = 1e15
 
 
 @transaction.atomic

@@ -8,7 +8,9 @@ from django import forms
 from django.utils import timezone
 
 from compressionhub.accounts.models import Team
+from compressionhub.errors import Invalid
 from compressionhub.estimates.models import Workload
+from compressionhub.estimates.volumes import monthly
 from compressionhub.jobs.models import Job
 from compressionhub.library.models import ModelVersion
 from compressionhub.zoo.models import Entry, Visibility
@@ -78,22 +80,10 @@ class DeploymentForm(forms.Form):
         return self.named[self.cleaned_data["served"]]
 
     def clean_actual_monthly(self) -> float | None:
-        return as_monthly(self.cleaned_data["actual_monthly"])
-
-
-def as_monthly(typed: str) -> float | None:
-    """Predictions a month as typed, with or without commas; none for nothing.
-
-    Raises:
-        ValidationError: if it is no such number.
-    """
-    plain = typed.replace(",", "").replace(" ", "")
-    if not plain:
-        return None
-    try:
-        return float(plain)
-    except ValueError:
-        raise forms.ValidationError(f"Expected predictions a month such as 1,000,000, found {typed[:30]!r}.") from None
+        try:
+            return monthly(self.cleaned_data["actual_monthly"])
+        except Invalid as fault:
+            raise forms.ValidationError(f"{fault.message} {fault.hint}") from None
 
 
 def _versions(version: ModelVersion) -> dict[str, ModelVersion | Entry]:

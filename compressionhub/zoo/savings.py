@@ -51,6 +51,7 @@ class Pair:
     saved: Amount
     share: Amount
 
+
 @dataclass(frozen=True)
 class Savings:
     """What one entry saves under some assumptions. ``unknown`` says why nothing can be said, if so."""

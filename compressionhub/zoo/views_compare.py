@@ -18,9 +18,10 @@ from compressionhub.estimates.assumptions import Assumptions, signed
 from compressionhub.estimates.forms import WorkloadForm
 from compressionhub.estimates.models import Workload
 from compressionhub.estimates.views import said
+from compressionhub.ui.ids import as_uuid
 from compressionhub.zoo.approvals.models import Approval
 from compressionhub.zoo.compare.evidence import evidence
-from compressionhub.zoo.compare.page import MOST, Asked, Comparison, Links, as_uuid
+from compressionhub.zoo.compare.page import MOST, Asked, Comparison, Links
 from compressionhub.zoo.models import Entry
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -16,10 +15,12 @@ from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import HubError, Invalid
 from compressionhub.estimates.templatetags.amounts import why_body
+from compressionhub.estimates.volumes import monthly
 from compressionhub.library.models import ModelVersion, teams_of
+from compressionhub.ui.ids import as_uuid
 from compressionhub.zoo import deploying, kept
 from compressionhub.zoo.figure_rows import TITLES, figure_rows, one_figure
-from compressionhub.zoo.forms import DeploymentForm, as_monthly
+from compressionhub.zoo.forms import DeploymentForm
 from compressionhub.zoo.history import has_workload
 from compressionhub.zoo.models import Deployment, Entry
 
@@ -47,22 +48,15 @@ def _named(request: HubRequest) -> tuple[ModelVersion, Entry | None]:
     Raises:
         Http404: if they are not there for this person.
     """
-    if (key := _key(request, "entry")) is not None:
+    if (key := as_uuid(request.GET.get("entry", ""))) is not None:
         mine = Entry.objects.visible_to(request.user).filter(team__in=teams_of(request.user))
         entry = get_object_or_404(mine.select_related("baseline__model"), pk=key, baseline__isnull=False)
         assert entry.baseline is not None
         return entry.baseline, entry
-    if (key := _key(request, "version")) is None:
+    if (key := as_uuid(request.GET.get("version", ""))) is None:
         raise Http404
     ready = ModelVersion.objects.visible_to(request.user).ready().select_related("model")
     return get_object_or_404(ready, pk=key), None
-
-
-def _key(request: HubRequest, name: str) -> UUID | None:
-    try:
-        return UUID(request.GET.get(name, ""))
-    except ValueError:
-        return None
 
 
 @team_required
@@ -110,11 +104,8 @@ def end(request: HubRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def traffic(request: HubRequest, pk: UUID) -> HttpResponse:
     found = _deployment(request, pk)
-    try:
-        monthly = as_monthly(request.POST.get("actual_monthly", "")[:30])
-    except ValidationError as fault:
-        raise Invalid(str(fault.message), hint="Leave it empty to take the workload's assumption.") from None
-    deploying.enter_traffic(deployment=found, by=request.user, actual_monthly=monthly)
+    typed = monthly(request.POST.get("actual_monthly", "")[:30])
+    deploying.enter_traffic(deployment=found, by=request.user, actual_monthly=typed)
     messages.success(request, "Traffic saved.")
     return redirect(found)
 

@@ -17,6 +17,7 @@ from compressionhub.estimates.choices import presets
 from compressionhub.estimates.forms import WorkloadForm
 from compressionhub.estimates.models import Workload
 from compressionhub.estimates.views import said
+from compressionhub.ui.ids import as_uuid
 from compressionhub.zoo import elsewhere, savings_page
 from compressionhub.zoo import savings as figures
 from compressionhub.zoo.models import Entry
@@ -107,9 +108,6 @@ def _drawn(entry: Entry, assumed: Assumptions) -> dict[str, Any]:
 
 
 def _asked(request: HubRequest, entries: Any) -> Entry | None:
-    try:
-        wanted = UUID(request.GET.get("entry", ""))
-    except ValueError:
-        return None
-    found: Entry | None = entries.filter(pk=wanted).first()
+    wanted = as_uuid(request.GET.get("entry", ""))
+    found: Entry | None = entries.filter(pk=wanted).first() if wanted else None
     return found

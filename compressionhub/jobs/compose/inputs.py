@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from compressionhub.accounts.http import HubRequest
 from compressionhub.library.models import Dataset, ModelVersion
+from compressionhub.ui.ids import as_uuid
 
 
 def versions(request: HubRequest) -> Any:
@@ -27,8 +27,5 @@ def usual_data(request: HubRequest, version: ModelVersion | None) -> Dataset | N
 
 def one_of(rows: Any, pk: Any) -> Any:
     """The row of that id, if there is one among these."""
-    try:
-        key = UUID(str(pk))
-    except ValueError:
-        return None
-    return rows.filter(pk=key).first()
+    key = as_uuid(str(pk))
+    return rows.filter(pk=key).first() if key else None

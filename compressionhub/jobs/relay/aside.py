@@ -8,9 +8,10 @@ from compressionhub.fleet.models import SetAsideEvent
 from compressionhub.jobs import wishes
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.relay import endings
-from compressionhub.jobs.relay.batch import Batch, as_uuid
+from compressionhub.jobs.relay.batch import Batch
 from compressionhub.jobs.relay.stream import Entry
 from compressionhub.jobs.states import ACTIVE
+from compressionhub.ui.ids import as_uuid
 from workers import events
 from workers.errors import Problem
 from workers.events import Beat, Envelope

@@ -6,7 +6,6 @@ without a query each; everything is written at the end in bulk.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from compressionhub.jobs import journal
 from compressionhub.jobs.models import Artifact, Job, JobEvent, Measurement, Stage, Step
 from compressionhub.jobs.relay.thinning import thin
+from compressionhub.ui.ids import as_uuid
 from workers.events import Envelope
 
 EventKey = tuple[str, int, str, int]
@@ -129,11 +129,3 @@ def _key(envelope: Envelope) -> EventKey:
 
 def _matches(item: Measurement, which: dict[str, Any]) -> bool:
     return all(getattr(item, name) == value for name, value in which.items())
-
-
-def as_uuid(text: str) -> uuid.UUID | None:
-    """The id in a text; none where it is no id."""
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

@@ -14,6 +14,7 @@ from django.http import QueryDict
 from compressionhub.estimates import said
 from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.ui import units
+from compressionhub.ui.ids import as_uuid
 from compressionhub.ui.range_bar import RangeBar
 from compressionhub.zoo import charts
 from compressionhub.zoo.compare import changed
@@ -56,14 +57,6 @@ class Asked:
             order=order if order in ORDERS else "saves",
             limits={key: str(query[key]) for key in ("loss", "p95", "bill", "kg") if key in query},
         )
-
-
-def as_uuid(word: str) -> UUID | None:
-    """The id that was typed or sent; None for anything else."""
-    try:
-        return UUID(word)
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.errors import Invalid
 from compressionhub.estimates.models import Workload
+from compressionhub.ui.ids import as_uuid
 from compressionhub.zoo.approvals.models import Approval
 from compressionhub.zoo.reports import actions
 from compressionhub.zoo.reports.files import KINDS
@@ -50,7 +51,7 @@ def new(request: HubRequest) -> HttpResponse:
     workload = request.GET.get("workload", "")
     form = ReportForm(
         request.POST if request.method == "POST" else None, user=request.user, team=request.team,
-        chosen=[each for each in chosen if _is_id(each)], workload=workload if _is_id(workload) else "",
+        chosen=[each for each in chosen if as_uuid(each)], workload=workload if as_uuid(workload) else "",
     )  # fmt: skip
     if request.method == "POST" and form.is_valid():
         asked = form.cleaned_data
@@ -64,14 +65,6 @@ def new(request: HubRequest) -> HttpResponse:
         "form": form, "has_entries": offered(request.user).exists(), "has_workloads": workloads.exists(),
     }  # fmt: skip
     return render(request, "reports/new.html", context, status=422 if form.errors else 200)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 @team_required

@@ -83,7 +83,16 @@ def test_a_filter_that_finds_nothing_names_the_nearest_miss(adam, entry, client)
 
 
 @pytest.mark.parametrize(
-    "query", ["page=99999999999999999999", "page=-1", "order=nonsense", "verdict=%00", "q=%3Cscript%3E", "page=x"]
+    "query",
+    [
+        "page=99999999999999999999",
+        "page=-1",
+        "order=nonsense",
+        "verdict=%00",
+        "q=%3Cscript%3E",
+        "page=x",
+        "page=%C2%B2",
+    ],
 )
 def test_odd_queries_do_not_break_the_list(adam, entry, client, query):
     client.force_login(adam)
