@@ -17,8 +17,6 @@ from compressionhub.library.models import teams_of
 class TableSetQuerySet(models.QuerySet["TableSet"]):
     def visible_to(self, user: Any) -> TableSetQuerySet:
         """Those of the person's teams."""
-        if not user.is_authenticated or not user.is_active:
-            return self.none()
         return self.filter(team__in=teams_of(user))
 
 
@@ -72,8 +70,6 @@ class TableSet(models.Model):
 class WorkloadQuerySet(models.QuerySet["Workload"]):
     def visible_to(self, user: Any) -> WorkloadQuerySet:
         """The workloads of the person's teams."""
-        if not user.is_authenticated or not user.is_active:
-            return self.none()
         return self.filter(team__in=teams_of(user))
 
 

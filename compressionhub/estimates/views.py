@@ -29,7 +29,7 @@ def new(request: HubRequest) -> HttpResponse:
     slug = request.POST.get("preset", "")
     if slug not in PRESETS:
         raise Invalid("That starting point does not exist.", hint="Choose one of the list.")
-    usual = Workload.objects.filter(team=request.team).first()
+    usual = Workload.objects.visible_to(request.user).filter(team=request.team).first()
     assumed = starting(
         slug=slug, author=str(request.user), monthly=monthly(request.POST.get("monthly", "")),
         like=usual.assumed if usual else None,

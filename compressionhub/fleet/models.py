@@ -14,6 +14,7 @@ from django.utils import timezone
 from compressionhub.accounts.models import Team, User
 from compressionhub.library.models import teams_of
 from compressionhub.ui import units
+from compressionhub.ui.words import who
 from workers.emulation import Anchor
 from workers.emulation.latency_file import LatencyFile
 from workers.facts import NodeFacts
@@ -170,5 +171,5 @@ class DeviceTime(models.Model):
     @property
     def anchor(self) -> Anchor:
         """The time as the predictor takes it, with who brought it and when."""
-        by = str(self.uploaded_by) if self.uploaded_by else "somebody who left"
-        return self.body.anchor(f"latency file {self.name}, uploaded by {by} on {units.day(self.uploaded_at)}")
+        brought = f"uploaded by {who(self.uploaded_by)} on {units.day(self.uploaded_at)}"
+        return self.body.anchor(f"latency file {self.name}, {brought}")

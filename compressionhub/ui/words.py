@@ -1,4 +1,7 @@
-"""The words that carry a colour: verdicts, states and classes, each with its icon. Colour never stands alone."""
+"""The words that pages share.
+
+Those that carry a colour, verdicts, states and classes, have an icon each: colour never stands alone.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -56,3 +59,8 @@ STATES: Final[dict[str, Word]] = {
     "superseded": Word("superseded", "history", ""),
     "withdrawn": Word("withdrawn", "ban", "no"),
 }
+
+
+def who(person: object) -> str:
+    """Who did something; what they did outlives their account."""
+    return str(person) if person else "somebody who left"

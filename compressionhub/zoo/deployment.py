@@ -20,8 +20,6 @@ from compressionhub.library.models import ModelVersion, teams_of
 class DeploymentQuerySet(models.QuerySet["Deployment"]):
     def visible_to(self, user: Any) -> DeploymentQuerySet:
         """The deployments of the person's teams."""
-        if not user.is_authenticated or not user.is_active:
-            return self.none()
         return self.filter(team__in=teams_of(user))
 
     def counted(self) -> DeploymentQuerySet:

@@ -37,7 +37,7 @@ def compare(request: HubRequest) -> HttpResponse:
         "found": comparison,
         "asked": asked,
         "draft": draft,
-        "workloads": Workload.objects.filter(team=request.team),
+        "workloads": Workload.objects.visible_to(request.user).filter(team=request.team),
         "hidden": hidden,
         "most": MOST,
         "picked": "&".join(f"v={one.pk}" for one in comparison.found) if asked.chosen else "",
@@ -71,7 +71,7 @@ def _keys(request: HubRequest, asked: Asked) -> tuple[list[UUID], int]:
 
 
 def _links(request: HubRequest, draft: Draft) -> Links:
-    waiting = Approval.objects.filter(team=request.team).waiting().values_list("entry", "pk")
+    waiting = Approval.objects.visible_to(request.user).filter(team=request.team).waiting().values_list("entry", "pk")
     return Links(draft.why, {entry: reverse("approvals:approval", args=[pk]) for entry, pk in waiting})
 
 
@@ -105,7 +105,7 @@ class Draft:
 
 
 def _draft(request: HubRequest) -> Draft:
-    workloads = Workload.objects.filter(team=request.team)
+    workloads = Workload.objects.visible_to(request.user).filter(team=request.team)
     named = as_uuid(request.GET.get("workload", ""))
     workload = (workloads.filter(pk=named).first() if named else None) or workloads.first()
     if workload is None:

@@ -30,7 +30,7 @@ MOST_OFFERED = 500
 @require_GET
 def savings(request: HubRequest) -> HttpResponse:
     """The team's usual workload, or how to begin."""
-    workload = Workload.objects.filter(team=request.team).first()
+    workload = Workload.objects.visible_to(request.user).filter(team=request.team).first()
     if workload is None:
         may_edit = may(request.user, Verb.EDIT_WORKLOAD, request.team)
         return render(request, "zoo/savings_start.html", {"presets": presets(), "may_edit": may_edit})
@@ -55,7 +55,7 @@ def _page(request: HubRequest, workload: Workload) -> HttpResponse:
     entries = Entry.objects.visible_to(request.user).listed().select_related("team", "job")
     context = {
         "workload": workload,
-        "workloads": Workload.objects.filter(team=workload.team_id),
+        "workloads": Workload.objects.visible_to(request.user).filter(team=workload.team_id),
         "form": form,
         "presets": presets(),
         "problems": problems,

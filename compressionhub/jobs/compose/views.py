@@ -89,7 +89,7 @@ def _save(request: HubRequest, found: Draft) -> None:
 
 def _recipes(request: HubRequest, found: Draft) -> dict[str, Recipe]:
     """What one click can put in place: the starters, and the team's saved recipes by id."""
-    saved = SavedRecipe.objects.filter(team=request.team)
+    saved = SavedRecipe.objects.visible_to(request.user).filter(team=request.team)
     return {**{one.key: one.recipe for one in _starters(found)}, **{str(one.pk): one.value for one in saved}}
 
 
@@ -162,7 +162,7 @@ def _page(
         "devices": offered_by_kind(),
         "choices": choices(facts, data, device_of(found)),
         "starters": _starters(found),
-        "saved": SavedRecipe.objects.filter(team=request.team),
+        "saved": SavedRecipe.objects.visible_to(request.user).filter(team=request.team),
         "outlook": outlook(found),
         "broken": {broken[0]: broken[1]} if broken else {},
         "faults": faults or [],

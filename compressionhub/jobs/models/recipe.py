@@ -10,13 +10,14 @@ from django.db import models
 from django.utils import timezone
 
 from compressionhub.accounts.models import Team
+from compressionhub.library.models import teams_of
 from workers.recipe import Recipe, from_value
 
 
-class VisibleQuerySet(models.QuerySet[Any]):
-    def visible_to(self, user: Any) -> VisibleQuerySet:
+class SavedRecipeQuerySet(models.QuerySet["SavedRecipe"]):
+    def visible_to(self, user: Any) -> SavedRecipeQuerySet:
         """Those of the person's teams."""
-        return self.filter(team__memberships__user=user) if user.is_authenticated else self.none()
+        return self.filter(team__in=teams_of(user))
 
 
 class SavedRecipe(models.Model):
@@ -29,7 +30,7 @@ class SavedRecipe(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = VisibleQuerySet.as_manager()
+    objects = SavedRecipeQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]

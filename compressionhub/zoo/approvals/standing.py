@@ -8,6 +8,7 @@ from typing import Any
 from compressionhub.accounts.models import Team, User
 from compressionhub.accounts.permissions import MAY, Role, Verb, may
 from compressionhub.ui import units
+from compressionhub.ui.words import who
 from compressionhub.zoo.approvals.models import Approval, ApprovalQuerySet, Decision
 from compressionhub.zoo.models import Entry
 
@@ -45,12 +46,8 @@ def standing_of(entries: Sequence[Entry], team: Team) -> str:
 
 def sentence(approval: Approval) -> str:
     """Who asked, who decided, when, and on which report."""
-    asked = f"Asked by {_who(approval.asked_by)}, {units.day(approval.asked_at)}, on report #{approval.report.number}."
+    asked = f"Asked by {who(approval.asked_by)}, {units.day(approval.asked_at)}, on report #{approval.report.number}."
     if approval.is_open:
         return f"{asked} Not decided yet."
-    decided = f"{approval.get_decision_display().capitalize()} by {_who(approval.decided_by)}, "
+    decided = f"{approval.get_decision_display().capitalize()} by {who(approval.decided_by)}, "
     return f"{asked} {decided}{units.day(approval.decided_at)}{f': {approval.reason}' if approval.reason else ''}."
-
-
-def _who(person: object) -> str:
-    return str(person) if person else "somebody who has left"

@@ -24,7 +24,7 @@ PAGE = 50
 @team_required
 @require_GET
 def index(request: HubRequest) -> HttpResponse:
-    found = _whole().filter(team=request.team)
+    found = _whole().visible_to(request.user).filter(team=request.team)
     decided = found.exclude(decision=Decision.OPEN).order_by("-decided_at")
     context = {"waiting": found.waiting(), "decided": Paginator(decided, PAGE).get_page(request.GET.get("page"))}
     return render(request, "approvals/index.html", context)

@@ -32,11 +32,11 @@ PAGE = 50
 @team_required
 @require_GET
 def index(request: HubRequest) -> HttpResponse:
-    found = Report.objects.filter(team=request.team).order_by("-number")
+    found = Report.objects.visible_to(request.user).filter(team=request.team).order_by("-number")
     found = found.select_related("made_by").prefetch_related("approvals").defer("evidence_text")
     context = {
         "reports": Paginator(found, PAGE).get_page(request.GET.get("page")),
-        "waiting": Approval.objects.filter(team=request.team).waiting().count(),
+        "waiting": Approval.objects.visible_to(request.user).filter(team=request.team).waiting().count(),
         "may_report": may(request.user, Verb.REPORT, request.team),
     }
     return render(request, "reports/index.html", context)
@@ -46,7 +46,7 @@ def index(request: HubRequest) -> HttpResponse:
 def new(request: HubRequest) -> HttpResponse:
     """Choose what stands on a report. ``entry`` (again and again) and ``workload`` choose beforehand."""
     require(request.user, Verb.REPORT, request.team)
-    workloads = Workload.objects.filter(team=request.team)
+    workloads = Workload.objects.visible_to(request.user).filter(team=request.team)
     chosen = (request.POST if request.method == "POST" else request.GET).getlist("entry")
     workload = request.GET.get("workload", "")
     form = ReportForm(
