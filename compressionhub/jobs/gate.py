@@ -80,7 +80,7 @@ class Gate(Frozen):
     @property
     def summary(self) -> str:
         """The rules in one line."""
-        drop = f"drop of at most {self.max_drop_points:g} points{', whole interval' if self.strict else ''}"
+        drop = f"drop of at most {_points(self.max_drop_points)}{', whole interval' if self.strict else ''}"
         agree = "" if self.least_agreement is None else f"; at least {self.least_agreement:g} % of answers unchanged"
         verdict = "" if self.least_verdict is None else f"; verdict at least {self.least_verdict}"
         return f"{drop}{agree}{verdict}"
@@ -91,10 +91,11 @@ class Gate(Frozen):
             return Finding(rule="The result was evaluated", measured="no task metric was measured", passed=False)
         middle, worst = drop_points(name, report.delta.metrics[name], report.baseline.metrics[name].value)
         counted = worst if self.strict else middle
-        unit = "%" if is_relative(name) else "points"
+        relative = is_relative(name)
+        unit, most = ("%", f"{self.max_drop_points:g} %") if relative else ("points", _points(self.max_drop_points))
         whole = ", whole interval" if self.strict else ""
         return Finding(
-            rule=f"{_title(name)} drop at most {self.max_drop_points:g} {unit}{whole}",
+            rule=f"{_title(name)} drop at most {most}{whole}",
             measured=f"{number(-middle, 2, signed=True)} {unit}; the interval ends at {number(-worst, 2, signed=True)}",
             passed=counted <= self.max_drop_points,
             at_risk=worst > self.max_drop_points,
@@ -124,6 +125,10 @@ class Gate(Frozen):
             passed=(worst if self.strict else middle) >= least,
             at_risk=worst < least,
         )
+
+
+def _points(count: float) -> str:
+    return f"{count:g} point{'' if count == 1 else 's'}"
 
 
 def _title(name: str) -> str:
