@@ -203,7 +203,7 @@ class Run:
             quick=self.foreman.quick,
             anchors=ticket.anchors,
         )
-        return self._with_emulator(order, readable), readable
+        return (self._with_emulator(order, readable) if ticket.kind is Kind.COMPRESS else order), readable
 
     def _with_emulator(self, order: Order, readable: list[Path]) -> Order:
         """Note how to run as the ticket's processor, where that is another one and QEMU can."""
