@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +66,38 @@ class Scored(nn.Module):
 
 
 class NextToken(nn.Module):
-    """Scores for the next token at every place, (rows, tokens, vocabulary)."""
+    """Scores for the next token at every place, (rows, tokens, vocabulary).
+
+    Places are counted from the end of the mask: with a mask of the tokens' own length they stand at its beginning, as
+    in a window; with a longer one at its end, as when earlier keys and values are kept (``workers.graph.cache``).
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        scores: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]
+        total = attention_mask.shape[1]
+        here = torch.arange(total - input_ids.shape[1], total)  # (tokens,)
+        behind = here[:, None] - torch.arange(total)  # (tokens, total): how far back each place lies
+        seen = (behind >= 0) & (attention_mask[:, None, None, :] > 0)  # (rows, 1, tokens, total)
+        scores: Tensor = self.model(
+            input_ids=input_ids, attention_mask=self._masks(seen, behind), position_ids=here[None], use_cache=False
+        )[0]
         return scores
+
+    def _masks(self, seen: Tensor, behind: Tensor) -> Tensor | dict[str, Tensor]:
+        """What the network adds to its attention, by kind of layer where it has several."""
+        config: Any = self.model.config
+        window, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
+        near = _bias(seen & (behind < window)) if window else _bias(seen)
+        if not kinds:
+            return near
+        return {"full_attention": _bias(seen), "sliding_attention": near}
+
+
+def _bias(seen: Tensor) -> Tensor:
+    return torch.where(seen, 0.0, torch.finfo(torch.float32).min)
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,7 @@ class Network:
     axes: dict[str, dict[int, str]]
     make: Callable[[int, int], dict[str, Tensor]]
     max_length: int
+    reference: Callable[..., Tensor] | None = None  # what the file must agree with, where that is not the module
 
 
 def of_directory(directory: Directory) -> Network:
@@ -136,7 +160,14 @@ def of_language(model: Any) -> Network:
     """A causal language model."""
     most = int(getattr(model.config, "max_position_embeddings", 2048))
     axes = {0: "batch", 1: "sequence"}
-    return _of_tokens(NextToken(model), Head.NEXT_TOKEN, model.config, "logits", axes, most)
+    plain = _of_tokens(NextToken(model), Head.NEXT_TOKEN, model.config, "logits", axes, most)
+    longer = plain.axes | {"attention_mask": {0: "batch", 1: "total"}}  # earlier tokens may be kept, see NextToken
+
+    def reference(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        scores: Tensor = model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)[0]
+        return scores
+
+    return replace(plain, axes=longer, reference=reference)
 
 
 def _of_tokens(module: nn.Module, head: Head, config: Any, output: str, free: dict[int, str], most: int) -> Network:
