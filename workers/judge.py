@@ -3,19 +3,29 @@
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers import evaluation, formats, intake
-from workers.contract import Contract
+from workers.contract import Contract, Task
 from workers.device import host, profile, versions
 from workers.elsewhere import elsewhere
-from workers.errors import OursToFix
+from workers.errors import OursToFix, YoursToFix
 from workers.events import Evaluated, Judged, Progress, StepFinished, StepStarted
 from workers.facts import ModelFacts, Role
-from workers.report import Delta, Environment, Latency, Measured, NetworkWork, Report, Service, StepReport
+from workers.report import (
+    Delta,
+    Environment,
+    Latency,
+    Measured,
+    NetworkWork,
+    Report,
+    Service,
+    StepReport,
+    WindowTimes,
+)
 from workers.shop import Shop, StepNotes, given, rows, step_folder
 from workers.ticket import MODEL_FILE, OUTPUTS_FILE, SAMPLE_FILE
 from workers.workbench import Data
@@ -28,6 +38,19 @@ STAGES = 7
 # The same file on the same host with the same threads gives the same answers; a float sum in another order may differ
 # in the last bits, and one sample on the edge between two classes may then change sides.
 OUTPUT_DRIFT, METRIC_DRIFT = 1e-4, 1e-3
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is timed of baseline and result, in that order: the files with a sample each, and what to say of it.
+
+    ``past_tokens``: the files decode, with so many earlier tokens in each sample.
+    """
+
+    files: tuple[Path, Path]
+    samples: "tuple[dict[str, np.ndarray], dict[str, np.ndarray]]"
+    past_tokens: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,14 +82,16 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
     sample = sample_feed(data)
     keep_sample(shop, after_path, sample)
     intake.unpack(Path(given(shop.order.model, "model")), Path("out"))
+    served = as_served(shop, before_path, after_path, sample, model.contract)
     tell(3, "waiting to be alone on the host")
-    timings = _time(shop, before_path, after_path, sample, tell)
+    timings = _time(shop, served, tell)
+    window = _time_window(shop, before_path, after_path, sample) if served.past_tokens else None
     tell(6, "peak memory")
     facts = [formats.inspect(path)[1] for path in (before_path, after_path)]
     peaks = [evaluation.peak_memory(path, sample) for path in (before_path, after_path)]
     study, services = timings.study, timings.services
-    baseline = _measured(facts[0], peaks[0], study.baseline, services[0])
-    result = _measured(facts[1], peaks[1], study.result, services[1])
+    baseline = _measured(facts[0], peaks[0], study.baseline, services[0], served.past_tokens)
+    result = _measured(facts[1], peaks[1], study.result, services[1], served.past_tokens)
     return Report(
         baseline=baseline.model_copy(update={"metrics": shop.score(before, model.contract)}),
         result=result.model_copy(update={"metrics": shop.score(after, model.contract)}),
@@ -83,13 +108,14 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         ),
         steps=_step_reports(shop),
         environment=_environment(shop, noise=study.noise, started_at=started_at),
-        notes=_notes(shop, data),
+        notes=_notes(shop, data) + ((served.note,) if served.note else ()),
         emulation=elsewhere(shop, after_path, facts, data, model.contract),
         headline=next((metric.name for metric in evaluation.applying(before, model.contract)), ""),
         changes=evaluation.changes(
             before, after, model.contract, classes=data.facts.target.classes, seed=shop.order.seed
         ),
         work={"baseline": _work(facts[0]), "result": _work(facts[1])},
+        window=window,
     )
 
 
@@ -150,22 +176,66 @@ def keep_sample(shop: Shop, path: Path, sample: "dict[str, np.ndarray]") -> None
     np.savez(Path("out") / SAMPLE_FILE, **named)  # type: ignore[arg-type]
 
 
-def _time(
-    shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarray]", tell: Callable[[int, str], None]
-) -> Timings:
+def as_served(shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarray]", contract: Contract) -> Served:
+    """The networks as they are used: language models one token at a time, everything else by whole samples.
+
+    A language model that cannot keep keys and values is timed over whole windows, and the report says why.
+    """
+    whole = Served((before, after), (sample, sample))
+    if contract.task is not Task.CAUSAL_LM:
+        return whole
+    from workers.evaluation.decoding import decoder
+
+    folder, threads = Path("scratch") / "decoding", shop.order.threads
+    try:
+        made = {
+            path: decoder(path, sample, contract, file=folder / str(number) / MODEL_FILE, threads=threads)
+            for number, path in enumerate(dict.fromkeys((before, after)))
+        }
+    except YoursToFix as fault:
+        said = f"Latency is that of whole windows, not of single tokens. {fault.message}"
+        return replace(whole, note=said)
+    first, second = made[before], made[after]
+    shop.log(
+        f"Decoding with kept keys and values says what whole windows say: scores {first.apart:.1g} apart for the "
+        f"baseline, {second.apart:.1g} for the result."
+    )
+    note = (
+        f"Latency and service time are those of writing one new token after {first.past} earlier ones, whose keys "
+        "and values are kept; peak memory is that of a whole window."
+    )
+    return Served((first.file, second.file), (first.sample, second.sample), first.past, note)
+
+
+def _time(shop: Shop, served: Served, tell: Callable[[int, str], None]) -> Timings:
     """Time both networks alone on the host, interleaved; then with every core busy."""
-    order = shop.order
+    order, (before, after), (sample, other) = shop.order, served.files, served.samples
     with shop.alone():
         tell(4, "timing both networks in turn")
         study = evaluation.study_latency(
-            before, after, sample, threads=host().threads, seed=order.seed, quick=order.quick
+            before, after, sample, result_sample=other, threads=host().threads, seed=order.seed, quick=order.quick
         )
         tell(5, f"service time with {order.cores} busy")
-        services = [evaluation.study_service(path, sample, workers=order.cores) for path in (before, after)]
+        fed = zip(served.files, served.samples, strict=True)
+        services = [evaluation.study_service(path, feed, workers=order.cores) for path, feed in fed]
     return Timings(study, (services[0], services[1]))
 
 
-def _measured(facts: ModelFacts, peak_memory_bytes: int, latency: dict[str, Latency], service: Service) -> Measured:
+def _time_window(shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarray]") -> WindowTimes:
+    """Time a language model over the whole window as well: what reading a prompt takes."""
+    with shop.alone():
+        study = evaluation.study_latency(
+            before, after, sample, batches=(1,), threads=host().threads, seed=shop.order.seed, quick=True
+        )
+    tokens = max(array.shape[-1] for array in sample.values())
+    return WindowTimes(
+        tokens=tokens, baseline=study.baseline["1"], result=study.result["1"], speedup=study.speedup["1"]
+    )
+
+
+def _measured(
+    facts: ModelFacts, peak_memory_bytes: int, latency: dict[str, Latency], service: Service, past_tokens: int | None
+) -> Measured:
     return Measured(
         size_bytes=facts.size_bytes,
         zip_bytes=facts.zip_bytes,
@@ -175,6 +245,7 @@ def _measured(facts: ModelFacts, peak_memory_bytes: int, latency: dict[str, Late
         metrics={},
         latency=latency,
         service=service,
+        past_tokens=past_tokens,
     )
 
 
@@ -210,9 +281,10 @@ def evaluate(shop: Shop) -> None:
     model, data = shop.open()
     metrics = shop.score(shop.predict(shop.model, data, Role.TEST), model.contract)
     sample = sample_feed(data)
-    timings = _time(shop, shop.model, shop.model, sample, lambda done, text: shop.check())
+    served = as_served(shop, shop.model, shop.model, sample, model.contract)
+    timings = _time(shop, served, lambda done, text: shop.check())
     facts, peak = formats.inspect(shop.model)[1], evaluation.peak_memory(shop.model, sample)
-    measured = _measured(facts, peak, timings.study.baseline, timings.services[0])
+    measured = _measured(facts, peak, timings.study.baseline, timings.services[0], served.past_tokens)
     environment = _environment(shop, noise=timings.study.noise, started_at=started_at)
     shop.emit(Evaluated(measured=measured.model_copy(update={"metrics": metrics}), environment=environment))
 

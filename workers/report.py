@@ -41,7 +41,11 @@ class Service(Frozen):
 
 
 class Measured(Frozen):
-    """One network, measured. Latency is keyed by batch size."""
+    """One network, measured. Latency is keyed by batch size.
+
+    ``past_tokens``: latency and service are those of decoding, one new token after so many earlier ones whose keys and
+    values are kept. None where they are of a whole sample.
+    """
 
     size_bytes: int
     zip_bytes: int
@@ -51,6 +55,7 @@ class Measured(Frozen):
     metrics: dict[str, Interval]
     latency: dict[str, Latency]
     service: Service
+    past_tokens: int | None = None
 
 
 class MetricDelta(Frozen):
@@ -68,6 +73,15 @@ class Ratio(Frozen):
     value: float
     low: float
     high: float
+
+
+class WindowTimes(Frozen):
+    """A language model over a whole window of ``tokens`` at once, batch 1: what reading a prompt takes."""
+
+    tokens: int
+    baseline: Latency
+    result: Latency
+    speedup: Ratio
 
 
 class Delta(Frozen):
@@ -366,6 +380,7 @@ class Report(Frozen):
     changes: Changes | None = None
     energy: Metering | None = None
     work: dict[Literal["baseline", "result"], NetworkWork] = {}
+    window: WindowTimes | None = None
 
     @property
     def validated_on(self) -> tuple[str, ...]:

@@ -127,6 +127,7 @@ def study_latency(
     seed: int,
     quick: bool = False,
     progress: Progress | None = None,
+    result_sample: Feed | None = None,
 ) -> LatencyStudy:
     """Time two networks against each other.
 
@@ -134,7 +135,7 @@ def study_latency(
     measured up to four times. A graph with a fixed batch size answers a batch in several runs, which count as one.
 
     Args:
-        baseline, result: ONNX files with the same inputs.
+        baseline, result: ONNX files with the same inputs, or with ``result_sample`` for those of the result.
         sample: one sample as a batch of one, by input name; repeated to make larger batches.
         threads: threads of each session; only one session runs at a time.
         seed: fixes the order of the blocks and the bootstrap.
@@ -146,7 +147,8 @@ def study_latency(
     """
     found: dict[str, Finding] = {}
     for done, batch in enumerate(batches, start=1):
-        openers = [partial(open_runner, path, sample, batch, threads) for path in (baseline, baseline, result)]
+        fed = ((baseline, sample), (baseline, sample), (result, sample if result_sample is None else result_sample))
+        openers = [partial(open_runner, path, feed, batch, threads) for path, feed in fed]
         finding = found[str(batch)] = settle(openers, QUICK if quick else USUAL, seed=seed)
         if progress is not None:
             progress(done, len(batches), f"batch {batch}: {finding.speedup.value:.2f}×")

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, NodeProto, ValueInfoProto, helper
 
 from workers.graph import surgery
 
@@ -40,12 +42,12 @@ class Kept:
         return f"present.{self.name}"
 
 
-def kept_values(proto: ModelProto) -> tuple[Kept, ...]:
+def kept_values(graph: GraphProto) -> tuple[Kept, ...]:
     """Keys and values of every attention, in graph order; none where there is no attention of two plain products."""
-    makers = {name: node for node in proto.graph.node for name in node.output}
-    readers = surgery.consumers(proto.graph)
+    makers = {name: node for node in graph.node for name in node.output}
+    readers = surgery.consumers(graph)
     found: list[Kept] = []
-    for node in proto.graph.node:
+    for node in graph.node:
         if node.op_type != "Softmax":
             continue
         scores, mixed = _scores(node, makers), _mixed(node, readers)
@@ -104,34 +106,35 @@ def _attribute(node: NodeProto, name: str) -> object:
     return next((helper.get_attribute_value(item) for item in node.attribute if item.name == name), None)
 
 
-def shown(proto: ModelProto, kept: Sequence[Kept]) -> ModelProto:
-    """A copy that also answers what would be kept, after its own outputs."""
-    fresh = surgery.copy(proto)
-    known = {item.name for item in fresh.graph.output}
+def show(graph: GraphProto, kept: Sequence[Kept]) -> int:
+    """Let the graph also answer what would be kept, after its own outputs.
+
+    Returns:
+        How many outputs it had.
+    """
+    known = [item.name for item in graph.output]
     new = dict.fromkeys(one.value for one in kept if one.value not in known)
-    fresh.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in new)
-    return fresh
+    graph.output.extend(ValueInfoProto(name=name) for name in new)  # the runtime knows their type
+    return len(known)
 
 
-def with_cache(proto: ModelProto, kept: Sequence[Kept], shapes: Sequence[Sequence[int]]) -> ModelProto:
-    """A copy with inputs ``past_key_values.…`` and outputs ``present.…``; the past may be empty.
+def keep(graph: GraphProto, kept: Sequence[Kept], seen: Sequence[NDArray[np.generic]]) -> None:
+    """Give the graph inputs ``past_key_values.…`` and outputs ``present.…``; the past may be empty.
 
     Args:
-        shapes: of the kept values, as a run showed them; batch and tokens are left free.
+        seen: the kept values as a run showed them, for their types and shapes; batch and tokens are left free.
     """
-    fresh = surgery.copy(proto)
-    for one, shape in zip(kept, shapes, strict=True):
-        _join(fresh.graph, one, shape)
-    return fresh
+    for one, value in zip(kept, seen, strict=True):
+        _join(graph, one, value)
 
 
-def _join(graph: GraphProto, kept: Kept, shape: Sequence[int]) -> None:
+def _join(graph: GraphProto, kept: Kept, seen: NDArray[np.generic]) -> None:
     """Let everything that reads a value read the past before it as well."""
     joined = helper.make_node("Concat", [kept.past, kept.value], [kept.present], name=kept.present, axis=kept.axis)
     surgery.rename(graph, {kept.value: kept.present})
     at = next(index for index, node in enumerate(graph.node) if kept.value in node.output)
     graph.node.insert(at + 1, joined)
     for items, name, length in ((graph.input, kept.past, "past"), (graph.output, kept.present, "total")):
-        sides: list[int | str] = list(shape)
+        sides: list[int | str] = list(seen.shape)
         sides[0], sides[kept.axis] = "batch", length
-        items.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, sides))
+        items.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(seen.dtype), sides))

@@ -112,9 +112,7 @@ def _write(
     log("Comparing the converted network with the original on 32 inputs, one by one and in sevens.")
     tolerance = export.LANGUAGE_TOLERANCE if network.head is Head.NEXT_TOKEN else export.TOLERANCE
     rows = export.examples(network.make, lengths=LENGTHS)
-    apart = export.see_it_agrees(
-        network.reference or network.module, file, rows, threads=threads, tolerance=tolerance
-    )
+    apart = export.see_it_agrees(network.reference or network.module, file, rows, threads=threads, tolerance=tolerance)
     log(f"Both answer alike: at most {apart:.1e} of the largest answer apart.")
     files = {item.name: item for item in file.parent.iterdir()} | ({TOKENIZER_FILE: tokenizer} if with_text else {})
     if len(files) == 1:

@@ -43,6 +43,7 @@ class Machine:
     def power_facts(self) -> tuple[InputFact, ...]:
         return self.power.facts()
 
+
 def machine(workload: Workload, tables: Tables, *, instance: str | None = None) -> Machine:
     """The machine of a workload, or another one in its place.
 

@@ -73,4 +73,8 @@ def test_a_language_model_is_compressed_and_measured_on_prose(tmp_path):
     before, after = (report[side]["metrics"]["perplexity"] for side in ("baseline", "result"))
     assert 30 < before["value"] < 100  # sixty words, and a network that knows nothing yet
     assert after["value"] < before["value"] and report["delta"]["metrics"]["perplexity"]["distinguishable"]
+    for side in ("baseline", "result"):
+        assert report[side]["past_tokens"] == 63  # the network takes 64 tokens
+    assert report["window"]["tokens"] == 64 and report["window"]["baseline"]["p50_ms"] > 0
+    assert any("one new token after 63 earlier ones" in note for note in report["notes"])
     assert "next token" in ran(sys.executable, "run.py", "word1 word2", cwd=tmp_path / "out")
