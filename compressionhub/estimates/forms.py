@@ -166,7 +166,9 @@ def initial(assumed: Assumptions) -> dict[str, Any]:
     daily = work.requests_per_day is not None
     return {
         **{name: _tidy(getattr(work, name)) for name in SAME},
-        **parts.own_initial(work.on_premises), **parts.device_initial(assumed.device), **parts.gpu_initial(assumed.gpu),
+        **parts.own_initial(work.on_premises),
+        **parts.device_initial(assumed.device),
+        **parts.gpu_initial(assumed.gpu),
         "billing": DEVICE if assumed.device else work.billing,
         "volume": _tidy(work.requests_per_day if daily else work.predictions_per_month),
         "per": "day" if daily else "month",

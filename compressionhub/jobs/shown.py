@@ -335,9 +335,9 @@ def tiles(report: Report, gate: Gate | None) -> list[Tile]:
         ratio = report.delta.speedup[batch]
         shown.append(
             Tile(
-                label=f"Latency, batch {batch}",
+                label=units.timed(batch, report.result.past_tokens),
                 value=units.milliseconds(report.result.latency[batch].p50_ms),
-                note=f"baseline {units.milliseconds(report.baseline.latency[batch].p50_ms)}",
+                note=_latency_note(report, batch),
                 speedup=(ratio.value, ratio.low, ratio.high),
             )
         )
@@ -351,6 +351,14 @@ def tiles(report: Report, gate: Gate | None) -> list[Tile]:
         )
     )
     return shown
+
+
+def _latency_note(report: Report, batch: str) -> str:
+    before, after = report.baseline.latency[batch].p50_ms, report.result.latency[batch].p50_ms
+    if report.result.past_tokens is None:
+        return f"baseline {units.milliseconds(before)}"
+    rates = [units.tokens_per_second(value, int(batch)) for value in (after, before)]
+    return f"{rates[0]}; baseline {units.milliseconds(before)}, {rates[1]}"
 
 
 def _metric_tile(report: Report, gate: Gate | None) -> Tile:

@@ -6,10 +6,10 @@ from compressionhub.library.hosts import job_host
 from compressionhub.library.lineage import Tree
 from compressionhub.library.models import Dataset, ModelVersion, TrainedModel
 from compressionhub.library.roles import ORDER
-from compressionhub.ui.units import clock, count, file_size, milliseconds, short_number
+from compressionhub.ui.units import clock, count, file_size, milliseconds, short_number, timed, tokens_per_second
 from workers.contract import Task
 from workers.facts import DatasetFacts, ModelFacts
-from workers.report import Interval, Latency
+from workers.report import Interval, Measured
 
 
 def of_model(model: TrainedModel, version: ModelVersion | None) -> str:
@@ -74,7 +74,7 @@ def tiles(version: ModelVersion, facts: ModelFacts) -> dict[str, str]:
     if (tried := version.tried) is not None:
         said["tried_rng"] = interval(tried.measured)
     if (measured := version.measured) is not None:
-        said |= _latency(measured.latency)
+        said |= _latency(measured)
         if "accuracy" in measured.metrics:
             said["measured_rng"] = interval(measured.metrics["accuracy"])
     return said
@@ -87,9 +87,16 @@ def tiles_grid(version: ModelVersion) -> str:
     return f"g{3 + bool(knows_accuracy) + bool(measured and measured.latency)}"
 
 
-def _latency(latency: dict[str, Latency]) -> dict[str, str]:
-    one = latency.get("1")
-    return {"latency_value": milliseconds(one.p50_ms), "latency_rng": f"p95 {milliseconds(one.p95_ms)}"} if one else {}
+def _latency(measured: Measured) -> dict[str, str]:
+    one = measured.latency.get("1")
+    if one is None:
+        return {}
+    rate = "" if measured.past_tokens is None else f", {tokens_per_second(one.p50_ms)}"
+    return {
+        "latency_label": timed("1", measured.past_tokens),
+        "latency_value": milliseconds(one.p50_ms),
+        "latency_rng": f"p95 {milliseconds(one.p95_ms)}{rate}",
+    }
 
 
 def layers(facts: ModelFacts, bars: int) -> dict[str, str]:

@@ -80,6 +80,16 @@ def milliseconds(value_ms: float | None) -> str:
     return UNKNOWN if value_ms is None or not is_known(value_ms) else f"{significant(value_ms)} ms"
 
 
+def timed(batch: str, past_tokens: int | None) -> str:
+    """What a latency is of: ``Latency, batch 1``, or ``Next token, batch 1`` where a language model writes."""
+    return f"{'Latency' if past_tokens is None else 'Next token'}, batch {batch}"
+
+
+def tokens_per_second(one_step_ms: float, rows: int = 1) -> str:
+    """Tokens that so many rows gain in a second, at one each a step: ``68.2 tokens/s``."""
+    return f"{significant(rows * 1000 / one_step_ms)} tokens/s" if one_step_ms > 0 else UNKNOWN
+
+
 def percent(share: float | None, places: int = 2) -> str:
     """A share from 0 to 1: ``91.42 %``."""
     return UNKNOWN if share is None or not is_known(share) else f"{number(share * 100, places)} %"

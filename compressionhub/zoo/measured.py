@@ -10,6 +10,7 @@ from workers.report import Interval
 TIMED = "median of rounds in which baseline and variant take turns in one process; the interval by block bootstrap"
 COUNTED = "counted from the file"
 SCORED = "on test data, opened once; paired with the baseline's answers"
+DECODED = "; the median time of one new token in each row, with the keys and values of {past} earlier tokens kept"
 SERVED = "one request at a time on every core at once, one thread each; mean, with the p95 beside it"
 PEAK = "most memory of the process at batch 1, less what it held before it loaded the network"
 
@@ -21,8 +22,14 @@ def measured(record: Record) -> dict[str, Amount]:
     before, after = report.baseline, report.result
     scores = after.metrics if record.is_labelled else {**after.metrics, record.headline: record.agreement}
     found = {name: _scored(record, name, interval) for name, interval in scores.items()}
+    timing = TIMED + ("" if after.past_tokens is None else DECODED.format(past=after.past_tokens))
     for batch in after.latency:
-        found[f"latency-{batch}"] = _two(record, TIMED, "ms", before.latency[batch].p50_ms, after.latency[batch].p50_ms)
+        found[f"latency-{batch}"] = _two(
+            record, timing, "ms", before.latency[batch].p50_ms, after.latency[batch].p50_ms
+        )
+    if report.window is not None:
+        window = report.window
+        found["window"] = _two(record, TIMED, "ms", window.baseline.p50_ms, window.result.p50_ms)
     found["service"] = _two(record, SERVED, "ms", before.service.mean_ms, after.service.mean_ms)
     found["size"] = _bytes(record, before.size_bytes, after.size_bytes)
     found["zip"] = _bytes(record, before.zip_bytes, after.zip_bytes)

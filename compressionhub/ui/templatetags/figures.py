@@ -94,6 +94,17 @@ def ms(value: float | None) -> str:
 
 
 @register.filter
+def timed(batch: str, past_tokens: int | None) -> str:
+    return units.timed(batch, past_tokens)
+
+
+@register.filter
+def tokens_per_second(one_step_ms: float, batch: str) -> str:
+    """``batch`` rows gain a token each in a step."""
+    return units.tokens_per_second(one_step_ms, int(batch))
+
+
+@register.filter
 def percent(value: float | None, places: int = 2) -> str:
     """A share from 0 to 1."""
     return units.percent(value, places)

@@ -203,7 +203,7 @@ def _measured(entry: Entry) -> tuple[Row, ...]:
     return (
         _metric(entry, source),
         Row(
-            slug="latency-p50", title="Latency, batch 1, p50",
+            slug="latency-p50", title=f"{units.timed('1', after.past_tokens)}, p50",
             before=cell(before.latency["1"].p50_ms, "ms"), after=cell(after.latency["1"].p50_ms, "ms"),
             share=cell(speed.value, "times faster", speed.low, speed.high),
         ),

@@ -1,11 +1,15 @@
 """The words and figures of a job's page, against hand-written expectations."""
 
+from types import SimpleNamespace
+from uuid import uuid4
+
 import pytest
+from django.template.loader import render_to_string
 
 from compressionhub.jobs import shown
 from compressionhub.jobs.gate import Gate
 from tests.compressionhub.jobs.conftest import report
-from workers.report import MetricDelta, Ratio, Verdict
+from workers.report import MetricDelta, Ratio, Verdict, WindowTimes
 
 MINUS = "\u2212"
 
@@ -86,6 +90,29 @@ def test_tiles_show_metric_latency_and_size_beside_the_baseline():
     assert (metric.label, metric.value, metric.limit) == ("Top-1 accuracy", "97.60 %", -0.01)
     assert (latency.value, latency.note, latency.speedup) == ("0.100 ms", "baseline 0.200 ms", (2.0, 1.9, 2.1))
     assert (size.value, round(size.ratio, 2)) == ("360 kB", 3.89)
+
+
+def decoded():
+    plain = report()
+    sides = {side: getattr(plain, side).model_copy(update={"past_tokens": 64}) for side in ("baseline", "result")}
+    times = {side: getattr(plain, side).latency["1"] for side in sides}
+    window = WindowTimes(tokens=256, speedup=plain.delta.speedup["1"], **times)
+    return plain.model_copy(update={**sides, "window": window})
+
+
+def test_a_language_model_is_told_by_its_next_token_and_tokens_a_second():
+    latency = shown.tiles(decoded(), Gate(max_drop_points=1.0))[1]
+
+    assert latency.label == "Next token, batch 1"
+    assert latency.note == "10,000 tokens/s; baseline 0.200 ms, 5,000 tokens/s"
+
+
+def test_the_table_of_a_language_model_says_what_its_times_are_of():
+    page = render_to_string("jobs/_measured_on.html", {"job": SimpleNamespace(report_value=decoded(), pk=uuid4())})
+
+    said = " ".join(page.replace("<", " <").split())
+    assert "Next token, batch 1" in said and "after 64 earlier tokens" in said and "Latency, batch" not in said
+    assert "10,000 tokens/s" in said and "Whole window, batch 1" in said and "256 tokens at once" in said
 
 
 def test_a_sparkline_runs_from_edge_to_edge_and_stays_in_its_box():

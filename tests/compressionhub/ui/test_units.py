@@ -43,6 +43,11 @@ def test_latencies_have_three_significant_digits(value, written):
     assert units.milliseconds(value) == written
 
 
+def test_tokens_a_second_count_those_of_every_row():
+    assert units.tokens_per_second(14.66) == "68.2 tokens/s"
+    assert units.tokens_per_second(200.0, 32) == "160 tokens/s"
+
+
 def test_accuracy_has_two_decimals_of_a_percent():
     assert units.percent(0.91424) == "91.42 %"
 
