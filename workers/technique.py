@@ -154,3 +154,8 @@ def can_be_taken_apart(kind: type[Technique]) -> bool:
     about = kind.about
     can = "excluded" in kind.model_fields and about.family in families
     return can and Need.TRAINING not in about.needs and not about.searches
+
+
+def whole(value: Any) -> Any:
+    """A choice among numbers as a form sends it, as text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from workers.contract import Contract
 from workers.graph import surgery
 
 RANDOM = frozenset(
@@ -22,6 +23,26 @@ def weights_are_constants(proto: ModelProto) -> None:
     weights = {tensor.name for tensor in proto.graph.initializer}
     surgery.refill(proto.graph.input, [item for item in proto.graph.input if item.name not in weights])
     proto.ir_version = max(proto.ir_version, 4)  # from version 4 on, weights need not be inputs
+
+
+def fix_sides(proto: ModelProto, contract: Contract) -> None:
+    """Write the sizes that the input contract fixes into the inputs, so that what is computed from them is constant.
+
+    The axis of the samples stays free, and so does every side that the contract leaves free.
+    """
+    specs = {spec.name: spec for spec in contract.inputs}
+    for item in proto.graph.input:
+        spec = specs.get(item.name)
+        if spec is None:
+            continue
+        sides = list(spec.shape)
+        if spec.batch_axis is not None:
+            sides.insert(spec.batch_axis, 0)
+        if len(sides) != len(item.type.tensor_type.shape.dim):
+            continue
+        for side, dim in zip(sides, item.type.tensor_type.shape.dim, strict=True):
+            if side > 0 and not dim.HasField("dim_value"):
+                dim.dim_value = side
 
 
 def constants_to_weights(graph: GraphProto) -> int:
@@ -119,6 +140,34 @@ def drop_passing_nodes(graph: GraphProto) -> int:
             surgery.drop_nodes(graph, [node])
             removed += 1
     return removed
+
+
+def drop_undone_squeezes(graph: GraphProto) -> int:
+    """Let readers of an Unsqueeze read what the Squeeze before it took the same axes from."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    borders = {item.name for item in graph.output}
+    undone = []
+    for node in graph.node:
+        before = makers.get(node.input[0]) if node.op_type == "Unsqueeze" else None
+        if before is None or before.op_type != "Squeeze" or node.output[0] in borders:
+            continue
+        axes = _axes(node, weights)
+        if axes is not None and axes == _axes(before, weights):
+            surgery.rename(graph, {node.output[0]: before.input[0]})
+            undone.append(node)
+    surgery.drop_nodes(graph, undone)
+    return len(undone)
+
+
+def _axes(node: NodeProto, weights: dict[str, TensorProto]) -> list[int] | None:
+    """The axes of a Squeeze or Unsqueeze: an attribute before operator set 13, an input since."""
+    for attribute in node.attribute:
+        if attribute.name == "axes":
+            return list(attribute.ints)
+    if len(node.input) < 2 or node.input[1] not in weights:
+        return None
+    return [int(axis) for axis in numpy_helper.to_array(weights[node.input[1]])]
 
 
 def _passes_on(node: NodeProto) -> bool:

@@ -1,7 +1,8 @@
-"""Tables that are looked up, such as embeddings, in 8-bit integers with a scale for each row.
+"""Tables that are looked up, such as embeddings, in 8-bit integers with a scale for each row, or in 4 bits.
 
-Written in standard operators: the rows and their scales are looked up alike, and multiplied. Only the rows that are
-read become floats, so that a look-up takes about as long as before.
+In 8 bits they are written in standard operators: the rows and their scales are looked up alike, and multiplied. In 4
+bits they are written for onnxruntime's own operator. Only the rows that are read become floats, so that a look-up takes
+about as long as before.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from workers.graph import sharing, surgery
-from workers.numerics import quantization
+from workers.graph import nbits, sharing, surgery
+from workers.numerics import blockwise, quantization
 
+BLOCK = 64
 LEAST_NUMBERS = 16_384  # below, three more nodes cost what the table saves
 
 
@@ -25,15 +27,7 @@ def quantize(proto: ModelProto, excluded: frozenset[str]) -> int:
         How many tables were stored so.
     """
     readers = surgery.consumers(proto.graph)
-    outputs = {item.name for item in proto.graph.output}
-    tables = [
-        tensor
-        for tensor in proto.graph.initializer
-        if _is_large(tensor)
-        and tensor.name not in outputs
-        and all(_looks_up(node, tensor.name) and node.name not in excluded for node in readers.get(tensor.name, ()))
-        and tensor.name in readers
-    ]
+    tables = _large_tables(proto, readers, excluded)
     for tensor in tables:
         levels, scales = quantization.rows_in_int8(numpy_helper.to_array(tensor))
         names = (f"{tensor.name}::rows", f"{tensor.name}::scales")
@@ -45,6 +39,39 @@ def quantize(proto: ModelProto, excluded: frozenset[str]) -> int:
         surgery.sort_topologically(proto.graph)
         sharing.drop_unused(proto.graph)
     return len(tables)
+
+
+def quantize_in_4_bits(proto: ModelProto, excluded: frozenset[str]) -> int:
+    """Store the same tables in 4 bits with a scale and a zero for every 64 neighbours; the graph is changed.
+
+    Returns:
+        How many tables were stored so.
+    """
+    names = {tensor.name for tensor in _large_tables(proto, surgery.consumers(proto.graph), excluded)}
+    found = [
+        matrix
+        for matrix in nbits.matrices(proto, excluded=excluded, tables=True)
+        if not matrix.products and any(node.input[0] in names for node in matrix.tables)
+    ]
+    if found:
+        nbits.write(proto, found, lambda matrix: blockwise.nearest(matrix.values, bits=4, size=BLOCK, symmetric=False))
+        surgery.sort_topologically(proto.graph)
+    return len(found)
+
+
+def _large_tables(
+    proto: ModelProto, readers: dict[str, list[NodeProto]], excluded: frozenset[str]
+) -> list[TensorProto]:
+    """The large tables that are looked up and nothing else."""
+    outputs = {item.name for item in proto.graph.output}
+    return [
+        tensor
+        for tensor in proto.graph.initializer
+        if _is_large(tensor)
+        and tensor.name not in outputs
+        and all(_looks_up(node, tensor.name) and node.name not in excluded for node in readers.get(tensor.name, ()))
+        and tensor.name in readers
+    ]
 
 
 def _write(proto: ModelProto, node: NodeProto, names: tuple[str, str]) -> None:

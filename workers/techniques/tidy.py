@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Tidy(Technique):
-    """Remove what the file does not need: constant computations, duplicates, dead ends, long names.
+    """Remove what the file does not need: constant computations, decided branches, duplicates, dead ends, long names.
 
     Lossless: predictions stay the same, bit for bit wherever the order of operations allows.
     Equal weights are stored once, batch-norm is multiplied into the convolution before it, and
@@ -46,6 +46,15 @@ class Tidy(Technique):
         description="Rename layers and values inside the network; its inputs and outputs keep their names.",
     )
 
+    fix_sides: bool = Field(
+        False,
+        title="Fix sizes",
+        description=(
+            "Write the sizes that the input contract names into the network, but for the number of rows; what was "
+            "computed from them in every run goes. The network then takes no other sizes."
+        ),
+    )
+
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
         overhead = 1 - sum(model.weight_bytes.values()) / model.size_bytes if model.weight_bytes else 0.0
         if overhead > 0.05:
@@ -63,6 +72,12 @@ class Tidy(Technique):
 
         proto = surgery.inlined(model.proto)
         folding.weights_are_constants(proto)
+        if self.fix_sides:
+            folding.fix_sides(proto, model.contract)
+        if any(node.op_type in ("If", "Loop") for node in proto.graph.node):
+            from workers.graph.fx import control_flow
+
+            proto = control_flow.folded(proto)
         sharing.drop_remarks(proto)
         removed, rounds = 1, 0
         while removed:
@@ -70,7 +85,7 @@ class Tidy(Technique):
             bench.progress(0, 1, f"Round {rounds}")
             removed = folding.constants_to_weights(proto.graph) + folding.drop_passing_nodes(proto.graph)
             sharing.compact_weights(proto.graph)
-            removed += folding.fold_constants(proto)
+            removed += folding.fold_constants(proto) + folding.drop_undone_squeezes(proto.graph)
             removed += folding.merge_batch_norm(proto) if self.merge_batch_norm else 0
             removed += (
                 sharing.share_weights(proto.graph) + sharing.share_nodes(proto.graph) + sharing.drop_unused(proto.graph)
@@ -81,4 +96,7 @@ class Tidy(Technique):
             half.note_shapes(proto)
         before, after = model.proto.ByteSize(), proto.ByteSize()
         bench.progress(1, 1, f"{before:,} bytes became {after:,}")
-        return model.with_proto(surgery.with_borders_of(proto, model.proto))
+        proto = surgery.with_borders_of(proto, model.proto)
+        if self.fix_sides:
+            folding.fix_sides(proto, model.contract)
+        return model.with_proto(proto)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role, Span
-from workers.technique import About, Family, Fit, Forecast, Technique
+from workers.technique import About, Family, Fit, Forecast, Technique, whole
 
 if TYPE_CHECKING:
     import onnx
@@ -23,11 +23,6 @@ MATRICES = frozenset({"MatMul", "Gemm"})
 TABLES = frozenset({"Gather"})
 LEAST_SHARE = 0.3
 FLOAT_BITS = 32
-
-
-def whole(value: Any) -> Any:
-    """A choice among numbers as a form sends it, as text."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class WeightOnly(Technique):

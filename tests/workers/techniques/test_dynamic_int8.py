@@ -171,3 +171,48 @@ def test_a_table_that_is_also_multiplied_with_is_not_stored_twice():
 
     assert tables.quantize(proto, frozenset()) == 0
     assert stored(proto, "table").dtype == np.float32
+
+
+def test_a_table_in_4_bits_gives_rows_within_half_a_step_of_its_blocks(make_bench):
+    model = looked_up()
+    x = np.array([[0, 599, 3, 3, 250], [1, 2, 30, 40, 500]], np.float32)
+
+    result = DynamicInt8(excluded=("product",), embedding_bits=4).apply(model, make_bench((5,)))
+
+    table, matrix = stored(model.proto, "table"), stored(model.proto, "matrix")
+    assert stored(result.proto, "table") is None
+    assert len(result.proto.SerializeToString()) < table.nbytes / 4 + matrix.nbytes + 2000
+    asked = table[x.astype(int)]
+    found = _run_unchecked(result.proto, x) @ np.linalg.pinv(matrix)
+    steps = (np.maximum(asked.max(-1), 0) - np.minimum(asked.min(-1), 0))[..., None] / 15
+    assert np.all(np.abs(found - asked) <= 1.01 * steps) and np.abs(found - asked).max() > 0
+
+
+def test_a_recurrent_layer_inside_a_decided_branch_is_quantized(make_bench):
+    make, node = gaussian(5), helper.make_node
+    weights = {
+        "w": make(1, 64, 16, scale=0.2), "r": make(1, 64, 16, scale=0.2), "b": make(1, 128, scale=0.1),
+        "axis": np.array([0]), "three": np.array(3, np.int64),
+    }  # fmt: skip
+    body = [
+        node("LSTM", ["x", "w", "r", "b"], ["all", "h"], name="lstm", hidden_size=16),
+        node("Squeeze", ["h", "axis"], ["then"], name="squeeze"),
+    ]
+    other = [node("ReduceSum", ["x", "axis"], ["else"], keepdims=0)]
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            nodes, name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)]
+        )
+        for name, nodes in (("then", body), ("else", other))
+    }
+    nodes = [
+        node("Shape", ["x"], ["shape"]), node("Size", ["shape"], ["rank"]), node("Equal", ["rank", "three"], ["deep"]),
+        node("If", ["deep"], ["y"], name="if", **branches),
+    ]  # fmt: skip
+    proto = network(nodes, weights, (12, "N", 16), ("N", 16))
+    x = rows(12, 4, 16)
+
+    quantized = DynamicInt8().apply(loaded(proto), make_bench((16,))).proto
+
+    assert "DynamicQuantizeLSTM" in [item.op_type for item in quantized.graph.node]
+    assert np.abs(_run_unchecked(quantized, x) - run(proto, x)).max() < 0.02

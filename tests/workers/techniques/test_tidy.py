@@ -285,3 +285,62 @@ def test_typed_fields_are_stored_as_bytes(bench):
 
     assert len(result.graph.initializer[0].raw_data) == 64
     np.testing.assert_array_equal(run(result, rows(2, 4)), run(proto, rows(2, 4)))
+
+
+def decided_by(condition: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """Doubles pictures if a condition holds, else halves them."""
+    branches = {
+        name: helper.make_graph(
+            [node("Mul", ["x", factor], [name])],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+        )
+        for name, factor in (("then_branch", "two"), ("else_branch", "half"))
+    }
+    weights = {
+        "two": np.array(2, np.float32), "half": np.array(0.5, np.float32), "four": np.array(4, np.int64),
+        "twelve": np.array(12, np.int64), "last": np.array(3, np.int64),
+    }  # fmt: skip
+    nodes = [node("Shape", ["x"], ["shape"]), *condition, node("If", ["decided"], ["y"], **branches)]
+    return network(nodes, weights, ("N", 3, "H", "W"), ("N", 3, "H", "W"))
+
+
+def test_a_branch_decided_by_the_number_of_axes_is_taken_in_advance(bench):
+    proto = decided_by([node("Size", ["shape"], ["rank"]), node("Equal", ["rank", "four"], ["decided"])])
+    x = rows(2, 3, 5, 7)
+
+    result = tidied(proto, bench)
+
+    assert ops(result) == ["Mul"]
+    np.testing.assert_array_equal(run(result, x), 2 * x)
+
+
+def test_sizes_that_the_contract_fixes_decide_branches_if_asked_to_and_rows_stay_free(bench):
+    proto = decided_by([node("Gather", ["shape", "last"], ["wide"]), node("Equal", ["wide", "twelve"], ["decided"])])
+    x = rows(5, 3, 12, 12)
+
+    result = tidied(proto, bench, fix_sides=True)
+
+    assert "If" in ops(tidied(proto, bench))
+    assert ops(result) == ["Mul"]
+    np.testing.assert_array_equal(run(result, x), 2 * x)
+    sides = [dim.dim_value for dim in result.graph.input[0].type.tensor_type.shape.dim]
+    assert sides == [0, 3, 12, 12]
+
+
+@pytest.mark.parametrize(("put_back", "left"), [(2, ["Relu"]), (1, ["Squeeze", "Unsqueeze", "Relu"])])
+def test_an_axis_taken_away_and_put_back_at_once_stays(bench, put_back, left):
+    nodes = [
+        node("Squeeze", ["x", "away"], ["flat"]),
+        node("Unsqueeze", ["flat", "back"], ["again"]),
+        node("Relu", ["again"], ["y"]),
+    ]
+    weights = {"away": np.array([2], np.int64), "back": np.array([put_back], np.int64)}
+    proto = network(nodes, weights, ("N", 3, 1), ("N", "a", "b"))
+    x = rows(4, 3, 1)
+
+    result = tidied(proto, bench)
+
+    assert ops(result) == left
+    np.testing.assert_array_equal(run(result, x), run(proto, x))

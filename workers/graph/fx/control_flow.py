@@ -40,7 +40,7 @@ def _work_out(proto: ModelProto) -> None:
 
 
 def _fold_shapes(proto: ModelProto) -> None:
-    """Replace Shape of a fully known shape, and Gather of a known axis from one that is partly free."""
+    """Replace Shape of a fully known shape, Gather of a known axis from a partly free one, and Size, its rank."""
     graph = proto.graph
     dims = _known_dims(proto)
     shapes = {node.output[0]: node for node in graph.node if node.op_type == "Shape" and not node.attribute}
@@ -54,6 +54,9 @@ def _fold_shapes(proto: ModelProto) -> None:
             known = dims.get(shapes[node.input[0]].input[0])
             picked = numpy_helper.to_array(weights[node.input[1]])
             values = None if known is None else np.array(known, object)[picked]
+        elif node.op_type == "Size" and node.input[0] in shapes:
+            known = dims.get(shapes[node.input[0]].input[0])
+            values = None if known is None else len(known)
         if values is None or any(size is None for size in np.ravel(np.array(values, object))):
             continue
         graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), node.output[0]))

@@ -24,6 +24,7 @@ APT_HELPER = "/usr/lib/apt/apt-helper"
 HERTZ = 16_000
 WINDOW, CONTEXT = 512, 64  # samples that the speech detector reads at once, and of the window before
 PAIRS = {"train": 6000, "validation": 500, "test": 1000}
+SHORTEST, LONGEST = 120, 500  # characters of a description
 SEED = 0
 
 
@@ -90,7 +91,7 @@ def _described(said: str) -> Iterator[tuple[str, str]]:
         if found is None:
             continue
         text = " ".join(line.strip(" .") for line in found[2].splitlines() if line.strip(" ."))
-        if len(text) >= 200 and text not in seen:
+        if SHORTEST <= len(text) <= LONGEST and text not in seen:
             seen.add(text)
             yield found[1].strip(), text
 
@@ -133,7 +134,7 @@ def frames(folder: Path, detector: Path) -> Path:
     """Spoken English under noise, window by window with the state the float detector had; labels from the clean sound.
 
     A window holds speech where the clean signal is within 30 dB of its recording's loudest windows. The detector hears
-    it under white noise as loud as the recording itself.
+    it under white noise 10 dB below the recording.
     """
     from workers import evaluation
     from workers.evaluation.sessions import run
@@ -143,7 +144,7 @@ def frames(folder: Path, detector: Path) -> Path:
     taken: dict[str, list[np.ndarray]] = {}
     for place, sound in enumerate(_recordings(debian(SPEECH, "pocketsphinx-testdata"))):
         role = "test" if place % 2 else "train"
-        noisy = sound + rng.normal(size=sound.shape).astype(np.float32) * sound.std()
+        noisy = sound + rng.normal(size=sound.shape).astype(np.float32) * sound.std() * 0.316
         state = np.zeros((2, 1, 128), np.float32)
         before = np.zeros((1, CONTEXT), np.float32)
         loud = _loudness(sound)

@@ -80,12 +80,13 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def recipe(name: str, model: Path, data: Path, folder: Path) -> Artifact:
+def recipe(name: str, model: Path, data: Path, folder: Path, *, contract: Path | None = None) -> Artifact:
     """Apply a recipe of ``examples/recipes`` with the engine's own command; steps done before come from its cache."""
     out = folder / name
+    stated = ("--contract", contract) if contract else ()
     _, took = command(
         "-m", "workers", "run", "--model", model, "--data", data, "--recipe", RECIPES / f"{name}.yaml",
-        "--out", out, "--cache", folder / "cache", "--seed", SEED, "--quick",
+        "--out", out, "--cache", folder / "cache", "--seed", SEED, "--quick", *stated,
     )  # fmt: skip
     return Artifact(out / "model.onnx", took)
 

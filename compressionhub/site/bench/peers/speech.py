@@ -15,7 +15,7 @@ def measure(folder: Path, trained: Path | None) -> list[Line]:
     """One row against both settings of the peer; ``trained`` is for other works."""
     network = material.package_file("silero-vad", "silero_vad", "data/silero_vad_16k_op15.onnx")
     data = material.frames(folder, network)
-    ours = recipe("int8-recurrent", network, data, folder)
+    ours = recipe("int8-recurrent", network, data, folder, contract=_contract(folder))
     rig = Rig(network, data, ours.path.parent)
     default = rig.measure(
         by_hand("onnxruntime_dynamic_int8", network, "all", out=folder / "default.onnx").path, METRIC, batches=(1,)
@@ -33,6 +33,25 @@ def measure(folder: Path, trained: Path | None) -> list[Line]:
             own.change >= -MOST_LOST and own.at_least(SMALLER, FASTER), str(ours.took),
         )
     ]  # fmt: skip
+
+
+def _contract(folder: Path) -> Path:
+    """What the detector takes: a window with its context, a state with the rows second, and one sample rate for all."""
+    from workers.contract import Contract, InputSpec, OutputSpec, Task
+
+    contract = Contract(
+        task=Task.CLASSIFICATION,
+        inputs=(
+            InputSpec(name="input", shape=(material.CONTEXT + material.WINDOW,), layout="vector"),
+            InputSpec(name="state", shape=(2, 128), batch_axis=1),
+            InputSpec(name="sr", dtype="int64", shape=(), batch_axis=None),
+        ),
+        outputs=(OutputSpec(name="output", meaning="probabilities"),),
+        classes=("0", "1"),
+        headline=METRIC,
+    )
+    (folder / "contract.json").write_text(contract.model_dump_json())
+    return folder / "contract.json"
 
 
 def _said(found: Measured) -> str:
