@@ -40,7 +40,7 @@ class DynamicInt8(Int8Step):
         source=(
             "ONNX DynamicQuantizeLinear and MatMulInteger, opset 11; Zafrir et al. 2019, arXiv:1910.06188, section 3"
         ),
-        version=2,
+        version=3,
     )
     technique: Literal["dynamic-int8"]
     per_channel: bool = Field(

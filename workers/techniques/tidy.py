@@ -33,6 +33,7 @@ class Tidy(Technique):
             "ONNX IR specification, graphs and names; Aho et al., Compilers, sections 8.5 and 9.4 (common "
             "subexpressions, constant folding)"
         ),
+        version=2,
     )
     technique: Literal["tidy"]
     merge_batch_norm: bool = Field(

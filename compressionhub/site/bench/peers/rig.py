@@ -115,13 +115,21 @@ class Rig:
 
         return evaluation.predict(evaluation.open_session(path, threads=1), self.data, Role.TEST)
 
-    def measure(self, path: Path, metric: str, *, batches: tuple[int, ...] = BATCHES) -> Measured:
-        """Size, speed and a metric of an artifact against the baseline."""
+    def measure(
+        self, path: Path, metric: str, *, batches: tuple[int, ...] = BATCHES, tokens: int | None = None
+    ) -> Measured:
+        """Size, speed and a metric of an artifact against the baseline.
+
+        Args:
+            tokens: how many of a text's tokens the timed sample has; all of a test row without it.
+        """
         from workers import evaluation
         from workers.facts import Role
 
         after = self.answers(path)
         sample = next(iter(self.data.batches(Role.TEST, size=1))).inputs
+        if tokens is not None:
+            sample = {name: array[:, :tokens] for name, array in sample.items()}
         study = evaluation.study_latency(self.baseline, path, sample, batches=batches, threads=1, seed=SEED)
         return Measured(
             smaller=self.baseline.stat().st_size / path.stat().st_size,
