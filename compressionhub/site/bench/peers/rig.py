@@ -11,7 +11,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,19 +81,32 @@ def _processor_seconds() -> float:
 
 
 def recipe(name: str, model: Path, data: Path, folder: Path, *, contract: Path | None = None) -> Artifact:
-    """Apply a recipe of ``examples/recipes`` with the engine's own command; steps done before come from its cache."""
+    """Apply a recipe of ``examples/recipes`` with the engine's own command."""
     out = folder / name
     stated = ("--contract", contract) if contract else ()
-    _, took = command(
+    arguments = (
         "-m", "workers", "run", "--model", model, "--data", data, "--recipe", RECIPES / f"{name}.yaml",
         "--out", out, "--cache", folder / "cache", "--seed", SEED, "--quick", *stated,
     )  # fmt: skip
-    return Artifact(out / "model.onnx", took)
+    return _made(out / "model.onnx", arguments, source=RECIPES / f"{name}.yaml")
 
 
 def by_hand(script: str, *arguments: object, out: Path) -> Artifact:
     """Run one of ``examples/peers``, which do the same with a peer's library and nothing of ours."""
-    _, took = command(BY_HAND / f"{script}.py", *arguments, out)
+    source = BY_HAND / f"{script}.py"
+    return _made(out, (source, *arguments, out), source=source)
+
+
+def _made(out: Path, arguments: tuple[object, ...], *, source: Path) -> Artifact:
+    """Run a command that writes ``out``, unless it did so before from the same source; how long it took then."""
+    note = out.with_suffix(".took.json")
+    made_of = {"source": source.read_text(), "arguments": [str(each) for each in arguments]}
+    if out.exists() and note.exists():
+        before = json.loads(note.read_text())
+        if before["made_of"] == made_of:
+            return Artifact(out, Took(**before["took"]))
+    _, took = command(*arguments)
+    note.write_text(json.dumps({"made_of": made_of, "took": asdict(took)}))
     return Artifact(out, took)
 
 
