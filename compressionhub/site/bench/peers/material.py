@@ -58,7 +58,7 @@ def pictures(folder: Path) -> Path:
     for role, prefix in (("train", "train"), ("test", "t10k")):
         arrays[f"x_{role}"] = read(f"{prefix}-images-idx3-ubyte", 16).reshape(-1, 28, 28)
         arrays[f"y_{role}"] = read(f"{prefix}-labels-idx1-ubyte", 8)
-    np.savez(folder / "fashion.npz", **arrays)
+    np.savez(folder / "fashion.npz", **arrays)  # type: ignore[arg-type]
     return folder / "fashion.npz"
 
 
@@ -160,7 +160,8 @@ def frames(folder: Path, detector: Path) -> Path:
                 taken.setdefault(name, []).append(value)
             _, state = run(session, feed)
             before = heard[:, -CONTEXT:]
-    np.savez(folder / "speech.npz", **{name: np.concatenate(parts) for name, parts in taken.items()})
+    arrays = {name: np.concatenate(parts) for name, parts in taken.items()}
+    np.savez(folder / "speech.npz", **arrays)  # type: ignore[arg-type]
     return folder / "speech.npz"
 
 
@@ -181,4 +182,5 @@ def _recordings(folder: Path) -> Iterator[np.ndarray]:
 def _loudness(sound: np.ndarray) -> np.ndarray:
     """Whether each window is within 30 dB of the loudest tenth; (windows,) booleans."""
     level = 20 * np.log10(np.sqrt(np.square(sound.reshape(-1, WINDOW)).mean(1)) + 1e-6)
-    return level > np.quantile(level, 0.9) - 30
+    held: np.ndarray = level > np.quantile(level, 0.9) - 30
+    return held
