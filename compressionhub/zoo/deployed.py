@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,8 +11,9 @@ from compressionhub.errors import HubError
 from compressionhub.estimates import tables
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import Kind, State
+from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.models import Deployment, Entry
-from compressionhub.zoo.timed import Timed, timed, timed_in
+from compressionhub.zoo.timed import Timed, timed_in
 from workers.errors import YoursToFix
 from workers.estimate import Amount, InputFact, NotKnown
 from workers.serving.figures import Figures, figures_of_pairs
@@ -36,7 +37,7 @@ class Counted:
     """
 
     amounts: dict[str, Amount]
-    best: Entry | None = None
+    best: Evidence | None = None
     says: str = ""
 
 
@@ -47,7 +48,7 @@ class _Asked:
 
     there: Machine
     pairs: list[tuple[ServiceTime, ServiceTime]] = field(default_factory=list)
-    others: dict[int, Entry] = field(default_factory=dict)
+    others: dict[int, Evidence] = field(default_factory=dict)
     live: int = 0
     stay: int = 0
     why_not: str = NO_VARIANT
@@ -69,7 +70,7 @@ def count(deployment: Deployment) -> Counted:
         return _unknown(fault.message)
     slugs = {"bill": found.bill_slug, "energy": "energy", "carbon": "carbon"}
     best = _best(found, slugs, asked)
-    at = asked.live if best is None or deployment.entry is not None else best
+    at = asked.live if best is None or deployment.entry_id is not None else best
     return Counted(
         amounts={
             "wait.before": found.amount("latency-at-peak", 2 * at),
@@ -99,30 +100,32 @@ def _asked(deployment: Deployment) -> _Asked:
     exact = serving.model_copy(update={"own": EXACT})
     asked.stay = asked.add(exact, exact)
     for entry, first, after in found if deployment.is_running else ():
-        if deployment.entry is None:
+        if deployment.entry_id is None:
             asked.others[asked.add(first, after)] = entry
         elif (after.device, after.is_predicted) == (serving.device, serving.is_predicted):
             asked.others[asked.add(serving, after)] = entry
     return asked
 
 
-def _variants(deployment: Deployment, asked: _Asked) -> Iterator[tuple[Entry, ServiceTime, ServiceTime]]:
+def _variants(deployment: Deployment, asked: _Asked) -> Iterator[tuple[Evidence, ServiceTime, ServiceTime]]:
     """Those that could serve instead, each with its baseline's time and its own on the machine."""
-    for entry in _candidates(deployment):
+    assumed = deployment.assumed
+    for one in _candidates(deployment):
         try:
-            before, after = timed(entry.record).on(asked.there, deployment.assumed)
+            before, after = one.timed.on(asked.there, assumed)
         except NotKnown as missing:
             asked.why_not = missing.reason
             continue
-        yield entry, before, after
+        yield one, before, after
 
 
 def _live(
-    deployment: Deployment, there: Machine, variants: list[tuple[Entry, ServiceTime, ServiceTime]]
+    deployment: Deployment, there: Machine, variants: list[tuple[Evidence, ServiceTime, ServiceTime]]
 ) -> tuple[ServiceTime, ServiceTime]:
     """Baseline and what serves; twice the baseline where that serves itself, as one of its variants' jobs timed it."""
-    if deployment.entry is not None:
-        before, after = timed(deployment.entry.record).on(there, deployment.assumed)
+    if deployment.entry_id is not None:
+        (serving,) = evidence([deployment.entry_id])
+        before, after = serving.timed.on(there, deployment.assumed)
         return before, after
     if variants:
         return variants[0][1], variants[0][1]
@@ -144,13 +147,16 @@ def _of_baseline(deployment: Deployment) -> Timed | None:
     return timed_in(job.report_value, job=job.number)
 
 
-def _candidates(deployment: Deployment) -> Iterable[Entry]:
+def _candidates(deployment: Deployment) -> list[Evidence]:
     """Listed variants of the same baseline, every one within its gate; for what has ended, where they alone tell."""
-    if not deployment.is_running and deployment.entry is not None:
-        return ()
-    listed = Entry.objects.listed().filter(team=deployment.team_id, baseline=deployment.baseline_id)
-    others = listed if deployment.entry is None else listed.exclude(pk=deployment.entry.pk)
-    return others[:MOST_CANDIDATES]
+    if not deployment.is_running and deployment.entry_id is not None:
+        return []
+    baseline = deployment.baseline
+    listed = Entry.objects.listed().filter(team=deployment.team_id, model=baseline.model_id, baseline=baseline)
+    # Ordered here: asked to order, SQLite walks through all that is listed instead of the baseline's alone.
+    keys = listed.order_by().values_list("pk", flat=True)
+    found = evidence([key for key in keys if key != deployment.entry_id])
+    return sorted(found, key=lambda each: each.published_at, reverse=True)[:MOST_CANDIDATES]
 
 
 def _best(found: Figures, slugs: dict[str, str], asked: _Asked) -> int | None:
@@ -165,12 +171,12 @@ def _best(found: Figures, slugs: dict[str, str], asked: _Asked) -> int | None:
 
 def _paid_at(deployment: Deployment, at: int) -> int:
     """Position of what serves in a pair: its second network, or its first where the baseline serves."""
-    return 2 * at + (deployment.entry is not None)
+    return 2 * at + (deployment.entry_id is not None)
 
 
 def _served(deployment: Deployment, found: Figures, slugs: dict[str, str], at: int, asked: _Asked) -> dict[str, Amount]:
     """What is paid, what the untouched baseline would take, and the difference."""
-    saved_at = 2 * (asked.live if deployment.entry is not None else asked.stay) + 1
+    saved_at = 2 * (asked.live if deployment.entry_id is not None else asked.stay) + 1
     return {
         f"{name}.{view}": amount
         for name, slug in slugs.items()
@@ -187,7 +193,7 @@ def _could(
     deployment: Deployment, found: Figures, slugs: dict[str, str], asked: _Asked, best: int | None
 ) -> dict[str, Amount]:
     """What the best variant could still save; nothing where none does, not known where none can be asked about."""
-    if best is None and (deployment.entry is None or not deployment.is_running):
+    if best is None and (deployment.entry_id is None or not deployment.is_running):
         reason = asked.why_not if deployment.is_running else ENDED
         return {
             f"{name}.{view}": Amount.unknown(unit, reason)
@@ -198,7 +204,7 @@ def _could(
     at = 2 * (best if saves and best is not None else asked.stay) + 1
     could = {f"{name}.could": found.saving_amount(slug, at) for name, slug in slugs.items()}
     could |= {f"{name}.could_share": found.relative_saving_amount(slug, at) for name, slug in slugs.items()}
-    return could if deployment.entry is None else {name: _against_live(each) for name, each in could.items()}
+    return could if deployment.entry_id is None else {name: _against_live(each) for name, each in could.items()}
 
 
 def _does_save(found: Figures, slugs: dict[str, str], at: int) -> bool:
@@ -212,14 +218,14 @@ def _says(deployment: Deployment, found: Figures, asked: _Asked, best: int | Non
     if not deployment.is_running:
         return ENDED
     if best is None:
-        return "best variant is live" if deployment.entry is not None else asked.why_not
+        return "best variant is live" if deployment.entry_id is not None else asked.why_not
     if _does_save(found, {"bill": found.bill_slug, "energy": "energy"}, best):
         return ""
     peaks = found.column("instances-at-peak").value
     floor = deployment.assumed.workload.ha_floor
     if peaks[2 * best] == peaks[2 * best + 1] == floor:
         return f"{floor} instances are the floor: waiting time only"
-    return "best variant is live" if deployment.entry is not None else "no listed variant saves"
+    return "best variant is live" if deployment.entry_id is not None else "no listed variant saves"
 
 
 def _against_live(amount: Amount) -> Amount:

@@ -1,4 +1,8 @@
-"""The portfolio of a large team: 1,000 models in use with 20,000 variants, in a database of its own."""
+"""The portfolio of a large team: 1,000 models in use with 20,000 variants, in a database of its own.
+
+The rows are made for the purpose and written in bulk: one invented record, with another speed-up in each entry, and no
+files. What is timed is what a browser waits for on the server: the whole page, with its figures kept already.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +43,11 @@ def _enter(folder: str) -> None:
     import django
     from django.core.management import call_command
 
+    from compressionhub.site import garbage
+
     django.setup()
     call_command("prepare", stdout=io.StringIO())
+    garbage.rarely()
 
 
 def _people() -> tuple[Team, User]:
@@ -191,7 +198,7 @@ def _figures(team: Team) -> list[Figure]:
     kept.refresh(everything, within_s=600)
     each_ms = (time.monotonic() - began) * 1000 / MODELS
     title = "figures of one deployment with 20 variants, made anew"
-    return [Figure(title, f"{each_ms:.0f} ms", "<= 200 ms", each_ms <= 200)]
+    return [Figure(title, f"{each_ms:.1f} ms (mean of {MODELS})", "<= 200 ms", each_ms <= 200)]
 
 
 def _page(person: User) -> Figure:
