@@ -8,7 +8,6 @@ from compressionhub.estimates import tables
 from compressionhub.estimates.assumptions import Assumptions, every_input
 from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo.models import Entry
-from compressionhub.zoo.timed import timed
 from workers import device
 from workers.device import DeviceProfile
 from workers.estimate import Grade, InputFact, NotKnown, worst
@@ -79,7 +78,7 @@ def _services(entry: Entry, used: OnDevice, profile: DeviceProfile) -> tuple[Ser
     """Both times on the device; nothing where both energies were typed in."""
     if used.before_mj is not None and used.after_mj is not None:
         return ()
-    return timed(entry.record).on_profile(profile)
+    return entry.timed.on_profile(profile)
 
 
 def _energy(

@@ -17,6 +17,7 @@ from compressionhub.library.models import ModelVersion, TrainedModel, teams_of
 from compressionhub.zoo.deployment import Deployment as Deployment
 from compressionhub.zoo.deployment import DeploymentFigures as DeploymentFigures
 from compressionhub.zoo.record import Record
+from compressionhub.zoo.timed import Timed, timed
 
 
 class Visibility(models.TextChoices):
@@ -122,6 +123,11 @@ class Entry(models.Model):
     @cached_property
     def record(self) -> Record:
         return Record.model_validate(self.record_json)
+
+    @cached_property
+    def timed(self) -> Timed:
+        """Kept, because what it predicts for other machines is asked for again and again."""
+        return timed(self.record)
 
     @property
     def is_listed(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -12,8 +11,9 @@ from compressionhub.accounts.models import Team
 from compressionhub.estimates import tables
 from compressionhub.estimates.assumptions import Assumptions, every_input
 from compressionhub.estimates.models import Workload
-from compressionhub.zoo.models import Entry
-from compressionhub.zoo.timed import timed
+from compressionhub.zoo.compare.estimated import Estimated
+from compressionhub.zoo.compare.evidence import evidence
+from compressionhub.zoo.models import Entry, EntryQuerySet
 from workers.errors import YoursToFix
 from workers.estimate import Amount, InputFact, NotKnown
 from workers.estimates.right_sizing import RightSizing, Sizing
@@ -215,7 +215,7 @@ def service_times(entry: Entry, assumed: Assumptions) -> tuple[ServiceTime, ...]
     Raises:
         NotKnown: if nothing leads from the measurement to the machine.
     """
-    return timed(entry.record).on(machine(assumed.workload, tables.of(assumed)), assumed)
+    return entry.timed.on(machine(assumed.workload, tables.of(assumed)), assumed)
 
 
 def job_of(entry: Entry, assumed: Assumptions) -> JobRun:
@@ -278,16 +278,16 @@ def _bills(assumed: Assumptions, services: tuple[ServiceTime, ...], volume: floa
     return (*bills, found.relative_saving_amount(slug, VARIANT))  # type: ignore[return-value]
 
 
-def best(entries: Iterable[Entry], assumed: Assumptions) -> Entry | None:
-    """The entry that saves the largest share of the bill among the newest; the newest where nothing is known."""
-    found = list(entries)[:MOST_RANKED]
-    known = [(saved, -at) for at, each in enumerate(found) if (saved := _share(each, assumed)) is not None]
-    return found[-max(known)[1]] if known else next(iter(found), None)
+def best(entries: EntryQuerySet, assumed: Assumptions) -> Entry | None:
+    """The entry that saves the largest share of the bill among the newest; the newest where nothing is known.
 
-
-def _share(entry: Entry, assumed: Assumptions) -> float | None:
-    found = savings(entry, assumed)
-    return None if found.figures is None else found.bill.share.value
+    Raises:
+        YoursToFix: if the workload's instance is in no table.
+    """
+    newest = list(entries.values_list("pk", flat=True)[:MOST_RANKED])
+    estimated = Estimated(evidence(newest), assumed)
+    known = [(share, -at) for at in range(len(newest)) if (share := estimated.saved(at).share) is not None]
+    return entries.filter(pk=newest[-max(known)[1] if known else 0]).first() if newest else None
 
 
 def usual(team: Team, entry: Entry) -> Usual | None:

@@ -83,7 +83,7 @@ def _without_entry(request: HubRequest) -> str:
 def _figures(request: HubRequest, entries: Any, assumed: Assumptions) -> dict[str, Any]:
     """The entry asked for, or the best, with its figures and drawings; ``fault`` where the machine is in no table."""
     try:
-        entry = _asked(request, entries) or figures.best(entries[: figures.MOST_RANKED], assumed)
+        entry = _asked(request, entries) or figures.best(entries, assumed)
         if entry is None:
             return {}
         return _drawn(entry, assumed)

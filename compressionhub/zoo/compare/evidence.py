@@ -14,7 +14,7 @@ from compressionhub.jobs.gate import is_relative
 from compressionhub.ui.templatetags.figures import metric, metric_word
 from compressionhub.zoo.models import Entry
 from compressionhub.zoo.record import Record
-from compressionhub.zoo.timed import Timed, timed
+from compressionhub.zoo.timed import Timed
 from workers.errors import YoursToFix
 from workers.recipe import from_value
 from workers.report import Changes, Ratio
@@ -117,7 +117,7 @@ def _read(entry: Entry) -> Evidence:
         size_before=report.baseline.size_bytes, size_after=report.result.size_bytes,
         zip_before=report.baseline.zip_bytes, zip_after=report.result.zip_bytes,
         p50_before_ms=report.baseline.latency["1"].p50_ms, p50_after_ms=report.result.latency["1"].p50_ms,
-        gate=record.gate.max_drop_points, timed=timed(record), changes=_counted(changes),
+        gate=record.gate.max_drop_points, timed=entry.timed, changes=_counted(changes),
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _because(entry: Entry, record: Record) -> str:
         steps = from_value(record.recipe).steps
     except YoursToFix:  # of an older version, whose parameters have changed since
         return ""
-    device = timed(record).here
+    device = entry.timed.here
     told = (step.fits(facts, None, device) for step in steps)
     return next((fit.reason for fit in told if fit.word in ("slower-here", "smaller-only", "little-gain")), "")
 
