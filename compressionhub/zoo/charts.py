@@ -29,6 +29,7 @@ MARKERS: dict[str, tuple[str, Any]] = {
     "combined": ("path://M2.5 .7 h5 L10 5 L7.5 9.3 h-5 L0 5Z", 10),
 }
 NAMED_AT_MOST = 12
+LABEL = {"position": "right", "color": "$ink", "fontSize": 12, "distance": 6, "formatter": "$fmt:name"}
 FRONT: dict[str, Any] = {
     "type": "line",
     "step": "end",
@@ -92,7 +93,6 @@ def _points(entries: Sequence[Entry], named: set[Any]) -> list[dict[str, Any]]:
 def empty_series(family: str, name: str) -> dict[str, Any]:
     """The points of a family, still without one; its id is the family."""
     symbol, size = MARKERS[family]
-    look = {"position": "right", "color": "$ink", "fontSize": 12, "distance": 6, "formatter": "$fmt:name"}
     return {
         "id": family,
         "name": name,
@@ -102,8 +102,16 @@ def empty_series(family: str, name: str) -> dict[str, Any]:
         "data": [],
         "itemStyle": {"color": f"$t-{family}", "opacity": 0.9},
         "labelLayout": {"hideOverlap": True},
-        "label": look,
+        "label": LABEL,
     }
+
+
+def names() -> dict[str, Any]:
+    """Names beside points that another series draws; its id is ``names``."""
+    return {
+        "id": "names", "type": "scatter", "symbolSize": 9, "itemStyle": {"color": "transparent"}, "data": [],
+        "labelLayout": {"hideOverlap": True}, "label": {**LABEL, "show": True},
+    }  # fmt: skip
 
 
 def _point(entry: Entry, named: bool) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from compressionhub.ui.ids import as_uuid
 from compressionhub.zoo.approvals.models import Approval
 from compressionhub.zoo.compare.evidence import evidence
 from compressionhub.zoo.compare.page import MOST, Asked, Comparison, Links
-from compressionhub.zoo.models import Entry
+from compressionhub.zoo.models import Entry, EntryQuerySet
 
 
 @team_required
@@ -31,7 +31,9 @@ def compare(request: HubRequest) -> HttpResponse:
     require(request.user, Verb.COMPARE, request.team)
     asked = Asked.of(request.GET)
     draft = _draft(request)
-    keys, hidden = _keys(request, asked)
+    listed = _listed(request, asked)
+    keys = _newest(listed)
+    hidden = len(asked.chosen) - len(keys) if asked.chosen else max(0, listed.count() - MOST)
     comparison = Comparison(evidence(keys), draft.assumed, asked, _links(request, draft))
     context = {
         "found": comparison,
@@ -54,20 +56,23 @@ def figures(request: HubRequest) -> JsonResponse:
     """The figures of the same selection under other assumptions."""
     require(request.user, Verb.COMPARE, request.team)
     asked, draft = Asked.of(request.GET), _draft(request)
-    comparison = Comparison(evidence(_keys(request, asked)[0]), draft.assumed, asked, _links(request, draft))
+    comparison = Comparison(evidence(_newest(_listed(request, asked))), draft.assumed, asked, _links(request, draft))
     found = comparison.as_json()
     return JsonResponse({**found, "problem": " ".join(draft.problems) or found["problem"], "savings": draft.savings})
 
 
-def _keys(request: HubRequest, asked: Asked) -> tuple[list[UUID], int]:
-    """The listed entries asked for, newest first, and how many of a selection are not among them."""
+def _listed(request: HubRequest, asked: Asked) -> EntryQuerySet:
+    """The listed entries asked for, newest first."""
     listed = Entry.objects.visible_to(request.user).listed()
     if asked.chosen:
         listed = listed.filter(pk__in=asked.chosen)
     elif asked.model is not None:
         listed = listed.filter(model=asked.model)
-    keys = list(listed.values_list("pk", flat=True)[:MOST])
-    return keys, len(asked.chosen) - len(keys) if asked.chosen else max(0, listed.count() - MOST)
+    return listed
+
+
+def _newest(listed: EntryQuerySet) -> list[UUID]:
+    return list(listed.values_list("pk", flat=True)[:MOST])
 
 
 def _links(request: HubRequest, draft: Draft) -> Links:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.urls import reverse
-
 from compressionhub.jobs.gate import is_relative
 from compressionhub.ui.templatetags.figures import metric, metric_word
 from compressionhub.zoo.models import Entry
@@ -24,16 +22,18 @@ AT_ONCE = 500
 BATCHES = ("1", "32")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """One variant as it was measured against its own baseline.
 
     ``change`` is the headline metric's change with its interval (middle, worst, best), below zero is worse: in
     points, or in percent of the baseline where ``is_relative``. Times are medians at batch 1. Attributes that a chart
-    of entries reads are called as an entry's.
+    of entries reads are called as an entry's. There is one for each entry, so that what is said of it is kept
+    by identity.
     """
 
     pk: UUID
+    url: str
     name: str
     model: str
     version: int
@@ -78,7 +78,7 @@ class Evidence:
         return "%" if self.is_relative else "points"
 
     def get_absolute_url(self) -> str:
-        return reverse("zoo:entry", args=[self.pk])
+        return self.url
 
 
 _kept: OrderedDict[UUID, Evidence] = OrderedDict()
@@ -106,8 +106,9 @@ def _read(entry: Entry) -> Evidence:
     report, name, changes = record.report, record.headline, record.report.changes
     before = record.before
     return Evidence(
-        pk=entry.pk, name=entry.name, model=record.origin.model, version=record.origin.version,
-        baseline_sha256=record.origin.baseline_sha256, published_at=entry.published_at, family=entry.family,
+        pk=entry.pk, url=entry.get_absolute_url(), name=entry.name, model=record.origin.model,
+        version=record.origin.version, baseline_sha256=record.origin.baseline_sha256,
+        published_at=entry.published_at, family=entry.family,
         verdict=entry.verdict, metric=metric_word(name), metric_before=metric(before, name),
         is_relative=is_relative(name), is_labelled=record.is_labelled,
         change=record.change, distinguishable=record.delta.distinguishable,

@@ -31,6 +31,7 @@ TOLD: Final = 6
 CHANGED: Final = 3
 NO_WORKLOAD: Final = "No workload is set."
 ON_A_DEVICE: Final = "This workload runs on a device with a battery; its page tells how long that lasts."
+MANY: Final = {"large": True, "largeThreshold": 100}  # so many points are drawn in one stroke: a slider moves them all
 ZEROS: Final[dict[str, float]] = {"change": 0.0, "speed": 1.0}
 COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("change", "Accuracy, points", "loss"), ("speed", "Speed-up, batch 1", ""), ("p95", "p95 at peak", "p95"),
@@ -110,9 +111,8 @@ class Comparison:
             self.estimated = Estimated(found, assumed) if assumed is not None and not self.missing else None
         except YoursToFix as fault:
             self.fault, self.missing = fault, fault.message
-        self.rows: list[Row] = rows(
-            found, self.estimated, missing=self.missing, why=links.why, approvals=links.approvals
-        )
+        self.why = links.why
+        self.rows: list[Row] = rows(found, self.estimated, missing=self.missing, approvals=links.approvals)
         self.baseline: Row | None = baseline(found, self.estimated)
 
     # --- sentences
@@ -269,17 +269,12 @@ class Comparison:
     @property
     def chart(self) -> dict[str, Any]:
         """The frame of the scatter; the script puts the points in, grey where they break a limit."""
+        grey = {"color": "$base", "opacity": 0.35}
         series: list[dict[str, Any]] = [
-            {
-                "id": "out",
-                "type": "scatter",
-                "symbolSize": 6,
-                "itemStyle": {"color": "$base", "opacity": 0.35},
-                "data": [],
-            }
+            {"id": "out", "type": "scatter", "symbolSize": 6, "itemStyle": grey, "data": [], **MANY}
         ]
         for family, name in charts.families_of(self.found):
-            series.append(charts.empty_series(family, name))
+            series.append({**charts.empty_series(family, name), **MANY})
         front = {"type": [4, 3], "color": "$ink-3", "width": 1}
         series += [
             {
@@ -291,6 +286,7 @@ class Comparison:
                 "lineStyle": front,
                 "data": [],
             },
+            charts.names(),
             charts.slower(self.found),
         ]
         return {**charts.frame(self.found), "series": series}
@@ -323,6 +319,7 @@ class Comparison:
             "order": self.asked.order,
             "axes": self.axes,
             "zeros": ZEROS,
+            "why": self.why,
             "grades": self.grades,
             "baseline": self.baseline.texts if self.baseline else None,
             "rows": [row.as_json() for row in self.rows],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from compressionhub.estimates import said
 from compressionhub.ui import units
 from compressionhub.zoo.compare import changed, sentences
 from compressionhub.zoo.compare.estimated import CARBON, P95, Estimated, Figure, not_known
-from compressionhub.zoo.compare.evidence import Evidence
+from compressionhub.zoo.compare.evidence import MOST_KEPT, Evidence
 from compressionhub.zoo.compare.limits import ranks
 from workers.serving.shown import NOTHING
 
@@ -34,7 +35,6 @@ class Row:
     name: str
     model: str
     url: str
-    why: str
     family: str
     verdict: str
     texts: dict[str, Text]
@@ -55,14 +55,13 @@ class Row:
 
 
 def rows(
-    found: Sequence[Evidence], estimated: Estimated | None, *, missing: str, why: str, approvals: Mapping[UUID, str]
+    found: Sequence[Evidence], estimated: Estimated | None, *, missing: str, approvals: Mapping[UUID, str]
 ) -> list[Row]:
     """All variants as rows.
 
     Args:
         missing: why nothing is estimated, where it is not.
         approvals: the addresses of the requests that wait for a decision, by entry.
-        why: the address of the page that shows where one variant's figures come from, without the variant.
     """
     figures = [_figures(estimated, at, missing) for at in range(len(found))]
     placed = ranks(
@@ -76,7 +75,7 @@ def rows(
     )
     usual = {key: estimated.usual_grade(slug) for key, slug in _slugs(estimated).items()} if estimated else {}
     return [
-        _row(one, each, estimated, at, why, usual, places, approvals.get(one.pk, ""))
+        _row(one, each, estimated, at, usual, places, approvals.get(one.pk, ""))
         for at, (one, each, places) in enumerate(zip(found, figures, placed, strict=True))
     ]
 
@@ -102,7 +101,7 @@ def _or_last(value: float | None) -> float:
 
 
 def _row(
-    one: Evidence, figures: dict[str, Figure], estimated: Estimated | None, at: int, why: str, usual: dict[str, str],
+    one: Evidence, figures: dict[str, Figure], estimated: Estimated | None, at: int, usual: dict[str, str],
     places: dict[str, int], approval: str,
 ) -> Row:  # fmt: skip
     share = estimated.saved(at).share if estimated is not None else None
@@ -112,8 +111,8 @@ def _row(
         **{key: (each.value, each.low, each.high, each.before) for key, each in figures.items()},
     }  # fmt: skip
     return Row(
-        id=str(one.pk), name=one.name, model=f"{one.model} v{one.version}", url=one.get_absolute_url(),
-        why=f"{why}{one.pk}" if why else "", family=one.family, verdict=one.verdict,
+        id=str(one.pk), name=one.name, model=f"{one.model} v{one.version}", url=one.url,
+        family=one.family, verdict=one.verdict,
         texts={**_measured(one), **_estimated(figures, estimated, share)}, spots=spots,
         limited={"loss": -one.change[0], **{key: each.value for key, each in figures.items()}},
         grades={
@@ -132,6 +131,7 @@ def _worse(one: Evidence, figures: dict[str, Figure]) -> tuple[str, ...]:
     return (*slower, *(key for key, each in figures.items() if each.is_worse))
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def _measured(one: Evidence) -> dict[str, Text]:
     change = units.number(one.change[0], 2, signed=True) + (" %" if one.is_relative else "")
     large = one.speedups.get("32")
@@ -182,7 +182,7 @@ def baseline(found: Sequence[Evidence], estimated: Estimated | None) -> Row | No
         **_estimated(before, estimated, None),
     }  # fmt: skip
     return Row(
-        id="", name=f"{newest.model} v{newest.version}", model=times, url="", why="", family="", verdict="",
+        id="", name=f"{newest.model} v{newest.version}", model=times, url="", family="", verdict="",
         texts=texts, spots={}, limited={}, grades={}, worse=(), share=None, reason="", says="", beside="",
         changed=None, approval="",
     )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from compressionhub.estimates import said
 from compressionhub.ui import units
 from compressionhub.zoo.compare.estimated import P95, Estimated, Figure
-from compressionhub.zoo.compare.evidence import Evidence
+from compressionhub.zoo.compare.evidence import MOST_KEPT, Evidence
 from workers.serving.shown import NOTHING
 
 
@@ -17,11 +19,13 @@ def choice(one: Evidence, found: Estimated | None, at: int) -> str:
     return f"{told}; {wait}." if wait else f"{told}."
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def beside(one: Evidence) -> str:
     """What else is to be known: where it is slower and why, what its gate says, what only the file gains."""
     return " ".join(each for each in (_slower(one), _smaller(one), _gate(one)) if each)
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def accuracy(one: Evidence) -> str:
     """``Top-1 accuracy −0.42 points (0.13 to 0.71), more than noise``."""
     middle, worst, best = one.change

@@ -24,10 +24,15 @@ const formats = {
   plain: thousands,
   short,
   bytes: size,
-  name: (point) => point.data.name || "",
+  name: (point) => told(point).name || "",
   // A point that carries its own sentence: data: {value, name, tip}. Plain text, so that nothing a person typed becomes markup.
-  tip: (point) => point.data.tip || point.data.name || "",
+  tip: (point) => told(point).tip || told(point).name || "",
 };
+
+// One of very many points is a plain row: where it stands, then its name and address.
+function told({ data }) {
+  return Array.isArray(data) ? { name: data[2], url: data[3] } : data ?? {};
+}
 
 function resolve(option) {
   if (Array.isArray(option)) return option.map(resolve);
@@ -74,7 +79,7 @@ function draw(element) {
   const chart = drawn ?? echarts.init(element);
   const text = { fontFamily: getComputedStyle(document.body).fontFamily, color: "$ink-2" };
   chart.setOption(resolve({ animation: !drawn && !still.matches, textStyle: text, ...full(JSON.parse(block.textContent), element.clientWidth) }), true);
-  if (!drawn) chart.on("click", (point) => point.data?.url && location.assign(point.data.url));
+  if (!drawn) chart.on("click", (point) => told(point).url && location.assign(told(point).url));
   element.drawnFrom = asked;
 }
 

@@ -156,7 +156,7 @@ function drawTold(found) {
     write(one("[data-fit]", item), holds ? "" : fit);
     write(one("[data-says]", item), `${capital(row.says)} ${row.beside}`);
     const why = one("[data-why]", item);
-    if (why && row.why) why.setAttribute("href", row.why);
+    if (why && data.why) set(why, { href: data.why + row.id });
     else why?.remove();
   });
 }
@@ -197,15 +197,12 @@ function drawScatter(found) {
   const within = found.filter((each) => each.holds);
   const best = front(within);
   const roomy = chart.getWidth() >= NARROW_PX; // as in charts.js: no labels where there is no room
-  const named = new Set(!roomy ? [] : (within.length <= NAMED ? within : best).map((each) => each.row.id));
-  const point = ({ row }) => {
-    row.point ??= { value: [row.spots.speed[0], row.spots.change[0]], name: row.name, url: row.url, label: { show: false } };
-    row.point.label.show = named.has(row.id);
-    return row.point;
-  };
-  const series = [{ id: "out", data: found.filter((each) => !each.holds).map(point) }, { id: "front", data: best.length > 1 ? best.map(({ row }) => [row.spots.speed[0], row.spots.change[0]]) : [] }];
-  for (const family of new Set(data.rows.map((row) => row.family))) series.push({ id: family, data: within.filter((each) => each.row.family === family).map(point) });
-  chart.setOption({ animation: false, series });
+  const named = !roomy ? [] : within.length <= NAMED ? within : best;
+  const point = ({ row }) => (row.point ??= [row.spots.speed[0], row.spots.change[0], row.name, row.url]);
+  const points = { out: [], names: named.map(point), front: best.length > 1 ? best.map(point) : [] };
+  for (const row of data.rows) points[row.family] ??= [];
+  for (const each of found) points[each.holds ? each.row.family : "out"].push(point(each));
+  chart.setOption({ animation: false, series: Object.entries(points).map(([id, rows]) => ({ id, data: rows })) });
 }
 
 // Screen readers hear the sentence once the slider rests.
