@@ -89,6 +89,10 @@ class Figures:
     def _raw(self) -> dict[str, Floats]:
         return {}
 
+    @cached_property
+    def _own_grades(self) -> dict[type[ServingEstimate], list[Grade | None]]:
+        return {}
+
     def _kept(self, view: str, slug: str) -> Column:
         if (view, slug) not in self._columns:
             self._columns[view, slug] = self._make(view, slug)
@@ -126,11 +130,17 @@ class Figures:
         self, view: str, kind: type[ServingEstimate], shared: tuple[InputFact, ...]
     ) -> tuple[Grade | None, ...]:
         common = worst(each.grade for each in self._counting(view, kind, shared))
-        own = [kind.grade_of(self.load, at) for at in range(len(self.load.services))]
+        own = self._own(kind)
         before = [own[at] for at in self.load.baseline_at] if view != "plain" else [None] * len(own)
         both = list(zip(own, before, strict=True))
         told = {each: worst((common, *each)) for each in set(both)}
         return tuple(told[each] for each in both)
+
+    def _own(self, kind: type[ServingEstimate]) -> list[Grade | None]:
+        """The worst class among what each network's figure rests on alone; the same in every view of it."""
+        if kind not in self._own_grades:
+            self._own_grades[kind] = [kind.grade_of(self.load, at) for at in range(len(self.load.services))]
+        return self._own_grades[kind]
 
     @staticmethod
     def _counting(view: str, kind: type[ServingEstimate], facts: tuple[InputFact, ...]) -> tuple[InputFact, ...]:
