@@ -4,12 +4,15 @@ import calendar
 from datetime import date, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from compressionhub.estimates import actions as estimates
 from compressionhub.estimates.assumptions import JobRates
 from compressionhub.jobs.models import Job
 from compressionhub.library import actions as library
+from compressionhub.library.models import TrainedModel
 from compressionhub.zoo import actions as zoo
 from compressionhub.zoo import deploying, kept, savings
 from compressionhub.zoo.deployed import count
@@ -322,3 +325,44 @@ def test_a_meter_goes_before_hours_and_watts(team, bob, priced, finished, worklo
     assert found.cost.value == pytest.approx(4.0, rel=1e-3)
     titles = [each.title for each in found.energy.inputs]
     assert titles == ["1 job without a meter", "1 job with a meter"]
+
+
+def test_hours_of_jobs_follow_those_that_end_later_and_those_that_are_gone(team, bob, finished):
+    def lasting(hours: float) -> Job:
+        job = finished()
+        began = timezone.now() - timedelta(hours=3)
+        Job.objects.filter(pk=job.pk).update(started_at=began, finished_at=began + timedelta(hours=hours))
+        return job
+
+    def told() -> tuple[int, float]:
+        found = portfolio(team, bob, today=TODAY).spending
+        return found.jobs, found.hours
+
+    first = lasting(1)
+    assert told() == (1, pytest.approx(1))
+    lasting(2)
+    lasting(0.5)  # ended before the one that was read last
+    assert told() == (3, pytest.approx(3.5))
+
+    first.delete()
+
+    assert told() == (2, pytest.approx(2.5))
+
+
+def test_home_asks_no_more_of_many_models_than_of_one_and_reads_no_record_twice(
+    client, vera, record, priced, finished, adam, team
+):
+    record(priced.baseline)
+    page_of(client, vera)
+    with CaptureQueriesContext(connection) as one:
+        page_of(client, vera)
+    TrainedModel.objects.bulk_create(TrainedModel(team=team, name=f"more-{at}") for at in range(30))
+    for at in range(3):
+        zoo.publish(job=finished(), by=adam, name=f"variant-{at}")
+    page_of(client, vera)
+
+    with CaptureQueriesContext(connection) as many:
+        page_of(client, vera)
+
+    assert len(many) == len(one)
+    assert not any("record_json" in each["sql"] for each in many), "records that were read already were read again"
