@@ -5,7 +5,7 @@ import pytest
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo import actions, demo, savings
 from compressionhub.zoo.models import Deployment
-from tests.compressionhub.zoo.test_savings import fit_of, told
+from tests.compressionhub.zoo.timed_hosts import fit_of, told
 
 
 @pytest.fixture

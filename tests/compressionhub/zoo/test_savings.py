@@ -12,8 +12,8 @@ from compressionhub.estimates.models import Workload
 from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo import elsewhere, savings
 from compressionhub.zoo.models import Entry
+from tests.compressionhub.zoo.timed_hosts import fit_of, told
 from workers.device import profiles
-from workers.emulation.layers import op_costs
 from workers.estimate import Grade
 
 
@@ -207,88 +207,6 @@ def test_a_typed_price_is_not_taken_for_other_instances(ask, priced):
     text, _ = ask(priced, price_usd_per_hour="0.34")
 
     assert "The right instance" not in text
-
-
-WORK = ({"kind": "c3w", "count": 2, "macs": 5_000_000, "weights": 300_000, "act_in": 20_000, "act_out": 20_000},)
-
-
-def fit_of(macs_per_s: float, **more: object) -> dict[str, object]:
-    made = {
-        "measured_on": "a test", "processor": "cpu", "runtime": "onnxruntime", "runtime_version": "1", "threads": 1,
-        "effective_macs_per_s": macs_per_s, "effective_bytes_per_s": 5e10, "effective_layer_s": 5e-6, "models": ["m"],
-        "dominated_by": ["c3w"], "log_residuals": [0.0, 0.1, -0.1], "source": "a test", "fitted_on": "2026-11-28",
-    }  # fmt: skip
-    return {**made, **more}
-
-
-def told(
-    entry: Entry, *, isa: tuple[str, ...] = ("avx2", "avx512_vnni"), precision: str = "int8", **environment: object
-) -> Entry:
-    """The entry as a worker measured it that had said this of itself."""
-    found = Entry.objects.get(pk=entry.pk).record_json
-    found["report"]["environment"] |= {"arch": "x86_64", "isa": isa, **environment}
-    found["report"]["work"] = {
-        "baseline": {"precision": "float32", "layers": WORK}, "result": {"precision": precision, "layers": WORK}
-    }  # fmt: skip
-    Entry.objects.filter(pk=entry.pk).update(record_json=found)
-    return Entry.objects.get(pk=entry.pk)
-
-
-def at(workload: Workload, instance: str) -> object:
-    place = {"provider": "azure", "region": "eastus", "instance": instance}
-    return workload.assumed.model_copy(update={"workload": workload.assumed.workload.model_copy(update=place)})
-
-
-def test_a_host_that_timed_itself_is_carried_to_a_fitted_machine_in_class_c(entry, workload):
-    known = told(entry, fit=fit_of(1e11))
-
-    before, after = savings.service_times(known, at(workload, "Standard_D4s_v6"))
-
-    assert before.grade is after.grade is Grade.TABLE and before.workers == 4
-    there = profiles()["x86-d64s-v6-1t"].fit
-    costs, parts = op_costs("onnxruntime"), WORK[0]
-    moved = 4 * (parts["weights"] + parts["act_in"] + parts["act_out"])
-
-    def seconds(macs_per_s: float, bytes_per_s: float, layer_s: float) -> float:
-        return costs.c3w * parts["macs"] / macs_per_s + moved / bytes_per_s + parts["count"] * layer_s
-
-    ratio = seconds(there.effective_macs_per_s, there.effective_bytes_per_s, there.effective_layer_s)
-    ratio /= seconds(1e11, 5e10, 5e-6)
-    assert before.mean_s == pytest.approx(0.2e-3 * ratio, rel=1e-6)
-    assert before.mean_s / after.mean_s == pytest.approx(2.0)
-    assert before.shared == after.shared and before.shared.high >= 2
-    assert "calibrated on ncnn" in before.source
-
-
-def test_int8_is_not_carried_to_other_instructions_but_drawn_from_what_is_published(entry, workload):
-    known = told(entry, isa=("avx2",), fit=fit_of(1e11))
-
-    before, after = savings.service_times(known, at(workload, "Standard_D4s_v6"))
-
-    assert before.mean_s / after.mean_s == pytest.approx(1.09)
-    assert "1612" in after.source
-
-
-def test_without_a_fit_of_either_side_nothing_is_said(entry, workload):
-    for known, instance in ((told(entry), "Standard_D4s_v6"), (told(entry, fit=fit_of(1e11)), "Standard_D4as_v6")):
-        found = savings.savings(known, at(workload, instance))
-        assert not found.is_known and "upload a latency file" in found.unknown
-
-
-def test_a_declared_profile_is_measured_there(entry, workload):
-    known = told(entry, profile="c6i-xlarge-1t")
-
-    before, _ = savings.service_times(known, workload.assumed)
-
-    assert before.grade is Grade.MODELLED and before.mean_s == pytest.approx(0.2e-3)
-
-
-def test_a_float_variant_is_carried_like_its_baseline_to_any_instructions(entry, workload):
-    known = told(entry, isa=("avx2",), precision="float32", fit=fit_of(1e11))
-
-    before, after = savings.service_times(known, at(workload, "Standard_D4s_v6"))
-
-    assert before.mean_s / after.mean_s == pytest.approx(2.0)
 
 
 def test_a_metered_job_is_measured_and_says_gross_and_net(entry, workload):

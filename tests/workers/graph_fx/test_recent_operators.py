@@ -8,7 +8,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from tests.workers.graph_fx.agreement import assert_close, run_torch
-from tests.workers.graph_fx.test_operators import IMAGE, X, f32, i64, one, with_constants
+from tests.workers.graph_fx.cases import IMAGE, X, f32, i64, one, with_constants
 from workers.graph.fx import to_onnx, to_torch
 
 HEADS = np.random.default_rng(1).normal(size=(2, 4, 5, 8)).astype(np.float32)
