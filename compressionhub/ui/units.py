@@ -118,6 +118,11 @@ def count(value: float | None) -> str:
     return UNKNOWN if value is None or not is_known(value) else number(value)
 
 
+def counted(of: int, thing: str) -> str:
+    """How many of something: ``1 model``, ``1,055 models``."""
+    return f"{number(of)} {thing}{'' if of == 1 else 's'}"
+
+
 def short_number(value: float | None, *, si: bool = False) -> str:
     """A large number in short: ``11.3 M``, ``1 B``, or ``1.81 G`` with SI prefixes."""
     if value is None or not is_known(value):

@@ -203,9 +203,9 @@ class Portfolio:
         """The page's question answered in a sentence or two."""
         bill = self.paid["bill"]
         if not bill.is_known:
-            return f"{_models(self.models)} in use; what that costs is not known."
+            return f"{units.counted(self.models, 'model')} in use; what that costs is not known."
         plural = "s" if self.models == 1 else ""
-        spend = f"{_models(self.models)} in use cost{plural} {said.value(bill)} a month"
+        spend = f"{units.counted(self.models, 'model')} in use cost{plural} {said.value(bill)} a month"
         spend = f"{spend}; the cost of some is not known." if bill.reason else f"{spend}."
         share = self.share.value or 0.0
         saves = f"Compression already saves {said.value(self.share)} of what that would be" if share > NOTHING else ""
@@ -306,10 +306,6 @@ def amount_of(line: Line, name: str) -> Amount:
 
 def _ends(amount: Amount) -> tuple[float, float]:
     return amount.value or 0.0, amount.high or 0.0
-
-
-def _models(count: int) -> str:
-    return f"{units.count(count)} model{'' if count == 1 else 's'}"
 
 
 def _row(line: Line, deployment: Deployment, money: Callable[[Amount], Amount]) -> Row:

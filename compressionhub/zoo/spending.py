@@ -16,6 +16,7 @@ from compressionhub.estimates.models import Workload
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.queries import JobQuerySet
 from compressionhub.jobs.states import Kind
+from compressionhub.ui.units import counted
 from workers.errors import YoursToFix
 from workers.estimate import Amount
 from workers.report import Metering
@@ -91,17 +92,17 @@ class _Told:
 def _estimated(told: _Told, assumed: Assumptions) -> list[Amount]:
     """Cost over all hours; energy and carbon of jobs with a meter and of those without, added."""
     work, data = assumed.workload, tables.of(assumed)
-    cost = spent(work, assumed.job.run(title=_jobs(told.jobs), hours=told.hours), data=data).cost
+    cost = spent(work, assumed.job.run(title=counted(told.jobs, "job"), hours=told.hours), data=data).cost
     runs = []
     if told.metered:
         read = Metering(
             meter="meters of their hosts", gross_wh=told.gross_wh, net_wh=None, seconds=told.metered_hours * 3600,
             shared=told.shared,
         )  # fmt: skip
-        title = f"{_jobs(told.metered)} with a meter"
+        title = f"{counted(told.metered, 'job')} with a meter"
         runs.append(assumed.job.run(title=title, hours=told.metered_hours, metering=read))
     if rest := told.jobs - told.metered:
-        title = f"{_jobs(rest)} without a meter" if told.metered else _jobs(rest)
+        title = f"{counted(rest, 'job')}{' without a meter' if told.metered else ''}"
         runs.append(assumed.job.run(title=title, hours=told.hours - told.metered_hours))
     parts = [spent(work, run, data=data) for run in runs]
     return [cost, _added([each.energy for each in parts], runs), _added([each.carbon for each in parts], runs)]
@@ -115,10 +116,6 @@ def _added(amounts: list[Amount], runs: list[JobRun]) -> Amount:
         Part(run.title, each.value, each.low, each.high, each.grade) for run, each in zip(runs, amounts, strict=True)
     ]
     return total(parts, amounts[0].unit, nothing=NO_RATES)
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} job{'' if count == 1 else 's'}"
 
 
 def _told(team: Team) -> _Told:

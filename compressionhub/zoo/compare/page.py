@@ -119,7 +119,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        return f"Compare {units.count(len(self.found))} variant{'' if len(self.found) == 1 else 's'}"
+        return f"Compare {units.counted(len(self.found), 'variant')}"
 
     @cached_property
     def says(self) -> str:
@@ -128,7 +128,7 @@ class Comparison:
         against = (
             f"Against {self.baseline.name}"
             if self.baseline
-            else f"Of {units.count(len(models))} model{'' if len(models) == 1 else 's'}, each against its own baseline"
+            else f"Of {units.counted(len(models), 'model')}, each against its own baseline"
         )
         if self.assumed is None or self.missing:
             return f"{against}. {self.missing} Bill, wait and CO₂e are not known."

@@ -135,6 +135,10 @@ def test_a_range_shows_two_digits_of_its_width(low, high, written):
     assert units.span(low, high) == written
 
 
+def test_one_thing_is_singular_and_none_are_many():
+    assert [units.counted(of, "job") for of in (0, 1, 1055)] == ["0 jobs", "1 job", "1,055 jobs"]
+
+
 def test_thousands_have_commas_and_negative_zero_has_no_sign():
     assert units.count(1055) == "1,055"
     assert units.number(-0.001, 2) == "0.00"
