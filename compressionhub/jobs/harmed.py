@@ -6,6 +6,7 @@ from typing import Any
 
 from compressionhub.jobs.models import Job
 from compressionhub.ui import units
+from compressionhub.ui.bands import band
 from workers.recipe import Recipe
 from workers.report import Loss, SamplesTried, Sensitivity
 from workers.technique import Technique, can_be_taken_apart
@@ -87,23 +88,13 @@ def bars_label(found: Sensitivity) -> str:
 def ladder(found: Sensitivity) -> dict[str, Any]:
     """What is lost over the number of calibration rows, with the interval as a band."""
     known = [one for one in found.calibration if one.loss.points is not None]
-    band: dict[str, Any] = {
-        "type": "line",
-        "stack": "band",
-        "symbol": "none",
-        "silent": True,
-        "lineStyle": {"width": 0},
-        "tooltip": {"show": False},
-    }
-    rest = [[str(one.samples), round(one.loss.high - one.loss.low, 3)] for one in known]
     return {
         "grid": {"left": 52, "right": 24, "top": 28, "bottom": 30},
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": [str(one.samples) for one in known], "splitLine": {"show": False}},
         "yAxis": {"type": "value", "scale": True, "splitNumber": 4, "axisLine": {"show": False}},
         "series": [
-            {**band, "data": [[str(one.samples), round(one.loss.low, 3)] for one in known]},
-            {**band, "data": rest, "areaStyle": {"color": "$accent/band"}},
+            *band([one.loss.low for one in known], [one.loss.high for one in known]),
             {
                 "type": "line",
                 "name": "lost",

@@ -9,8 +9,9 @@ from compressionhub.jobs.gate import Gate, drop_points, headline, is_relative
 from compressionhub.jobs.models import Job, Step
 from compressionhub.jobs.states import StepState
 from compressionhub.ui import units
+from compressionhub.ui.bands import band
 from compressionhub.ui.templatetags.figures import is_share, metric_word
-from compressionhub.ui.words import VERDICTS
+from compressionhub.ui.words import VERDICTS, sentence
 from workers.errors import Frozen
 from workers.metric import metrics
 from workers.report import Checkpoint, Interval, Report
@@ -104,7 +105,7 @@ def checkpoint_option(rows: Sequence[Row], name: str, gate: Gate | None) -> dict
             "axisLabel": {"hideOverlap": True},
         },
         "yAxis": _axis(low, high, scale),
-        "series": [*_band(low, high), line],
+        "series": [*band(low, high), line],
     }
 
 
@@ -130,20 +131,6 @@ def _axis(low: Sequence[float], high: Sequence[float], scale: int) -> dict[str, 
                 "max": _round(min(100.0, max(high) + spare) + 0.5, 0),
             }
     return axis
-
-
-def _band(low: Sequence[float], high: Sequence[float]) -> list[dict[str, Any]]:
-    """An interval as two stacked lines: an invisible floor and the filled rest."""
-    plain = {
-        "type": "line",
-        "stack": "band",
-        "symbol": "none",
-        "silent": True,
-        "lineStyle": {"width": 0},
-        "tooltip": {"show": False},
-    }
-    rest = [_round(top - bottom) for bottom, top in zip(low, high, strict=True)]
-    return [{**plain, "data": list(low)}, {**plain, "data": rest, "areaStyle": {"color": "$accent/band"}}]
 
 
 class Curve(Frozen):
@@ -224,7 +211,7 @@ def banner(report: Report, gate: Gate | None) -> Banner:
     """What the result is, in one title and one sentence."""
     sentences = [
         _said_of_metric(report, gate),
-        *(_sentence(reason) for reason in report.verdict.reasons),
+        *(sentence(reason) for reason in report.verdict.reasons),
         "It gave the same numbers again in a clean process.",
         _said_of_device(report),
     ]
@@ -302,11 +289,6 @@ def _said_of_metric(report: Report, gate: Gate | None) -> str:
 
 def _signed(value: float) -> str:
     return units.number(value, 2, signed=True)
-
-
-def _sentence(reason: str) -> str:
-    text = reason.strip()
-    return text if not text or text.endswith((".", "!", "?")) else text + "."
 
 
 # --- tiles of a result

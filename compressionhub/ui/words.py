@@ -61,6 +61,12 @@ STATES: Final[dict[str, Word]] = {
 }
 
 
+def sentence(text: str) -> str:
+    """The text with a full stop at its end, whoever wrote it; nothing for nothing."""
+    clean = text.strip()
+    return clean if not clean or clean.endswith((".", "!", "?")) else f"{clean}."
+
+
 def who(person: object) -> str:
     """Who did something; what they did outlives their account."""
     return str(person) if person else "somebody who left"

@@ -173,5 +173,4 @@ def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
 
 @register.filter
 def sentence(text: str) -> str:
-    """The text with one full stop at its end, whoever wrote it."""
-    return f"{text.strip().rstrip('.')}."
+    return words.sentence(text)

@@ -11,9 +11,12 @@ from compressionhub.estimates.models import Workload
 from compressionhub.jobs.gate import Gate
 from compressionhub.jobs.models import Artifact, Job
 from compressionhub.jobs.states import Kind, State
+from compressionhub.library.models import ModelVersion
 from compressionhub.library.store import store
-from compressionhub.zoo import actions
-from compressionhub.zoo.models import Entry
+from compressionhub.zoo import actions, deploying
+from compressionhub.zoo.models import Deployment, Entry
+from tests.compressionhub.zoo.days import ago
+from tests.compressionhub.zoo.records import report_of
 from workers.recipe import from_value
 from workers.report import (
     Checkpoint,
@@ -128,15 +131,25 @@ def entry(finished, adam) -> Entry:
 
 
 @pytest.fixture
+def record(team, bob, workload) -> Callable[..., Deployment]:
+    """Record a deployment as Bob, a month ago: ``record(entry, since=ago(10))``."""
+
+    def make(served: ModelVersion | Entry, **changes: object) -> Deployment:
+        return deploying.record_deployment(
+            **{"team": team, "by": bob, "served": served, "workload": workload, "since": ago(30), **changes}
+        )  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
 def priced(entry: Entry) -> Entry:
     """The worked example: 40 and 16 ms on c6i.xlarge, published as the entry."""
-    found = entry.record_json
-    report = found["report"]
-    report["environment"]["device"] = "c6i-xlarge-1t"
-    report["delta"]["speedup"]["1"] = {"value": 2.5, "low": 2.5, "high": 2.5}
-    report["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
-    report["result"]["service"] = {"workers": 4, "mean_ms": 16, "p95_ms": 19, "cv2": 0.05}
-    Entry.objects.filter(pk=entry.pk).update(record_json=found)
+    with report_of(entry) as told:
+        told["environment"]["device"] = "c6i-xlarge-1t"
+        told["delta"]["speedup"]["1"] = {"value": 2.5, "low": 2.5, "high": 2.5}
+        told["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
+        told["result"]["service"] = {"workers": 4, "mean_ms": 16, "p95_ms": 19, "cv2": 0.05}
     return Entry.objects.get(pk=entry.pk)
 
 

@@ -18,6 +18,7 @@ from compressionhub.zoo.compare.evidence import forget
 from compressionhub.zoo.compare.limits import Kind, limit
 from compressionhub.zoo.models import Entry
 from compressionhub.zoo.reports.actions import make
+from tests.compressionhub.zoo.records import report_of
 from workers.report import ChangedSample, Changes, ClassShift, Interval, Ratio
 from workers.serving.figures import figures
 from workers.serving.service import Factor, ServiceTime
@@ -263,9 +264,8 @@ CHANGES = Changes(
 
 def test_what_changed_is_counted_where_it_was_recorded(ask, client, shelf, workload):
     assert "Not recorded" in text_of(ask())
-    record = shelf[0].record_json
-    record["report"]["changes"] = CHANGES.model_dump(mode="json")
-    Entry.objects.filter(pk=shelf[0].pk).update(record_json=record)
+    with report_of(shelf[0]) as told:
+        told["changes"] = CHANGES.model_dump(mode="json")
     forget()
 
     text = text_of(ask())

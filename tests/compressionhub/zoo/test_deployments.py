@@ -1,9 +1,7 @@
 """Deployments: who may state what, what ends what, and that nothing stated is rewritten."""
 
-from datetime import date, timedelta
 
 import pytest
-from django.utils import timezone
 
 from compressionhub.accounts.models import AuditEntry
 from compressionhub.errors import Invalid, NotAllowed, WrongState
@@ -11,24 +9,7 @@ from compressionhub.estimates import actions as estimates
 from compressionhub.estimates.forms import starting
 from compressionhub.zoo import deploying
 from compressionhub.zoo.models import Deployment
-
-TODAY = timezone.localdate()
-
-
-def ago(days: int) -> date:
-    return TODAY - timedelta(days=days)
-
-
-@pytest.fixture
-def record(team, bob, workload):
-    """Record as Bob: ``record(entry, since=ago(30))``."""
-
-    def make(served, **changes) -> Deployment:
-        return deploying.record_deployment(
-            **{"team": team, "by": bob, "served": served, "workload": workload, "since": ago(30), **changes}
-        )
-
-    return make
+from tests.compressionhub.zoo.days import TODAY, ago
 
 
 def test_a_later_deployment_of_the_same_workload_ends_the_earlier_one(record, version, entry):

@@ -1,7 +1,7 @@
 """The portfolio: sums of recorded deployments by the engine; realised and possible never added; gaps said as such."""
 
 import calendar
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -16,26 +16,12 @@ from compressionhub.library.models import TrainedModel
 from compressionhub.zoo import actions as zoo
 from compressionhub.zoo import deploying, kept, savings
 from compressionhub.zoo.deployed import count
-from compressionhub.zoo.models import Deployment, DeploymentFigures, Entry, Standing
+from compressionhub.zoo.models import DeploymentFigures, Entry, Standing
 from compressionhub.zoo.portfolio import portfolio
+from tests.compressionhub.zoo.days import TODAY, ago
+from tests.compressionhub.zoo.records import report_of
 from workers.estimate import Grade
 from workers.serving.workload import DAYS
-
-TODAY = timezone.localdate()
-
-
-def ago(days: int) -> date:
-    return TODAY - timedelta(days=days)
-
-
-@pytest.fixture
-def record(team, bob, workload):
-    def make(served, **changes) -> Deployment:
-        return deploying.record_deployment(
-            **{"team": team, "by": bob, "served": served, "workload": workload, "since": ago(30), **changes}
-        )
-
-    return make
 
 
 @pytest.fixture
@@ -46,11 +32,10 @@ def slower(finished, adam):
 
 
 def measured_anew(entry: Entry, mean_ms: float, *, device: str = "c6i-xlarge-1t") -> Entry:
-    found = entry.record_json
-    found["report"]["environment"]["device"] = device
-    found["report"]["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
-    found["report"]["result"]["service"] = {"workers": 4, "mean_ms": mean_ms, "p95_ms": mean_ms * 1.2, "cv2": 0.05}
-    Entry.objects.filter(pk=entry.pk).update(record_json=found)
+    with report_of(entry) as told:
+        told["environment"]["device"] = device
+        told["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
+        told["result"]["service"] = {"workers": 4, "mean_ms": mean_ms, "p95_ms": mean_ms * 1.2, "cv2": 0.05}
     return Entry.objects.get(pk=entry.pk)
 
 

@@ -21,6 +21,7 @@ from compressionhub.zoo import savings
 from compressionhub.zoo.models import Entry, Standing
 from compressionhub.zoo.reports import actions, evidence, files, forms, sentences
 from compressionhub.zoo.reports.models import FrozenReport, Report
+from tests.compressionhub.zoo.records import report_of
 from workers.serving.workload import OnPremises, Triple
 
 HOSTILE = [
@@ -191,12 +192,11 @@ def _as_any_program_splits(written: str) -> Iterator[str]:
 
 def test_several_variants_are_compared_and_the_best_is_the_answer(client, team, vera, adam, finished, priced, workload):
     slower = zoo.publish(job=finished(speedup=1.0, word="smaller-only"), by=adam, name="only-smaller")
-    record = slower.record_json
-    record["report"]["environment"]["device"] = "c6i-xlarge-1t"
-    record["report"]["baseline"]["service"] = record["report"]["result"]["service"] = {
-        "workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05,
-    }  # fmt: skip
-    Entry.objects.filter(pk=slower.pk).update(record_json=record)
+    with report_of(slower) as told:
+        told["environment"]["device"] = "c6i-xlarge-1t"
+        told["baseline"]["service"] = told["result"]["service"] = {
+            "workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05,
+        }  # fmt: skip
 
     report = actions.make(team=team, by=vera, entries=[Entry.objects.get(pk=slower.pk), priced], workload=workload)
 

@@ -12,6 +12,7 @@ from compressionhub.estimates.models import Workload
 from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo import elsewhere, savings
 from compressionhub.zoo.models import Entry
+from tests.compressionhub.zoo.records import report_of
 from tests.compressionhub.zoo.timed_hosts import fit_of, told
 from workers.device import profiles
 from workers.estimate import Grade
@@ -196,7 +197,8 @@ def test_another_instance_is_proposed_by_measurement_and_never_by_a_claim(priced
     assert sizing.chosen.bill.value == min(each.bill.value for each in fitting)
 
     claim = workload.assumed.model_copy(update={"same_machine": "Vera"})
-    Entry.objects.filter(pk=entry.pk).update(record_json=_measured_on(entry, "host-1t"))
+    with report_of(entry) as report:
+        report["environment"]["device"] = "host-1t"
     claimed = savings.right_size(Entry.objects.get(pk=entry.pk), claim)
     assert claimed is not None
     known = [each.instance for each in (claimed.chosen, *claimed.others) if each and each.bill.is_known]
@@ -211,21 +213,14 @@ def test_a_typed_price_is_not_taken_for_other_instances(ask, priced):
 
 def test_a_metered_job_is_measured_and_says_gross_and_net(entry, workload):
     energy = {"meter": "package-0, dram", "gross_wh": 12.0, "net_wh": 9.0, "seconds": 600, "shared": False}
-    found = entry.record_json
     for changes, grade in (({}, Grade.MEASURED), ({"shared": True}, Grade.MODELLED), ({"seconds": 5}, Grade.MODELLED)):
-        found["report"]["energy"] = {**energy, **changes}
-        Entry.objects.filter(pk=entry.pk).update(record_json=found)
+        with report_of(entry) as report:
+            report["energy"] = {**energy, **changes}
 
         job = savings.job_of(Entry.objects.get(pk=entry.pk), workload.assumed)
 
         assert job.kwh().value == 0.012 and job.energy_fact().grade is grade
         assert "net of rest 0.009 kWh" in job.energy_fact().source
-
-
-def _measured_on(entry: Entry, device: str) -> dict[str, object]:
-    found = Entry.objects.get(pk=entry.pk).record_json
-    found["report"]["environment"]["device"] = device
-    return found
 
 
 # --- beside the bill, and other ways of running

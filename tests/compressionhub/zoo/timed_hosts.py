@@ -2,6 +2,7 @@
 
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo.models import Entry
+from tests.compressionhub.zoo.records import report_of
 
 WORK = ({"kind": "c3w", "count": 2, "macs": 5_000_000, "weights": 300_000, "act_in": 20_000, "act_out": 20_000},)
 
@@ -19,12 +20,11 @@ def told(
     entry: Entry, *, isa: tuple[str, ...] = ("avx2", "avx512_vnni"), precision: str = "int8", **environment: object
 ) -> Entry:
     """The entry as a worker measured it that had said this of itself."""
-    found = Entry.objects.get(pk=entry.pk).record_json
-    found["report"]["environment"] |= {"arch": "x86_64", "isa": isa, **environment}
-    found["report"]["work"] = {
-        "baseline": {"precision": "float32", "layers": WORK}, "result": {"precision": precision, "layers": WORK}
-    }  # fmt: skip
-    Entry.objects.filter(pk=entry.pk).update(record_json=found)
+    with report_of(entry) as report:
+        report["environment"] |= {"arch": "x86_64", "isa": isa, **environment}
+        report["work"] = {
+            "baseline": {"precision": "float32", "layers": WORK}, "result": {"precision": precision, "layers": WORK}
+        }  # fmt: skip
     return Entry.objects.get(pk=entry.pk)
 
 
