@@ -46,6 +46,14 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m workers", description="Compress neural networks and measure what it did."
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _add_work(commands)
+    _add_answers(commands)
+    commands.add_parser("work", help="take jobs from a queue")
+    return top
+
+
+def _add_work(commands: Any) -> None:
+    """The commands that run a network."""
     run = _command(commands, "run", run_command, "apply a recipe to a model and measure the result beside its baseline")
     run.add_argument("--model", required=True, type=Path)
     run.add_argument("--data", required=True, type=Path)
@@ -72,6 +80,10 @@ def parser() -> argparse.ArgumentParser:
     )
     sensitivity.add_argument("--json", action="store_true")
     _common(sensitivity)
+
+
+def _add_answers(commands: Any) -> None:
+    """The commands that list or compute, and run nothing."""
     techniques = _command(commands, "techniques", techniques_command, "list the techniques with their parameters")
     techniques.add_argument("--json", action="store_true")
     devices = _command(commands, "devices", devices_command, "list the device profiles")
@@ -89,8 +101,6 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--workload", type=Path, metavar="FILE", help="traffic, machine and service times as JSON")
     asked.add_argument("--example", action="store_true", help="print a workload to start from")
     estimate.add_argument("--json", action="store_true")
-    commands.add_parser("work", help="take jobs from a queue")
-    return top
 
 
 def _command(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:

@@ -51,28 +51,37 @@ def convert(path: Path, form: Form, *, out: Path, scratch: Path, threads: int, l
         from workers.intake import program
 
         return program.convert(path, out=out, scratch=scratch, threads=threads)
-    tokenizer = scratch / TOKENIZER_FILE
-    if form is Form.DIRECTORY:
-        found = directories.take_out(path, scratch / "directory")
-        log("Every file of the directory is in order; loading the network.")
-        from workers.intake import networks
+    read = _of_directory if form is Form.DIRECTORY else _of_gguf
+    network, settings = read(path, scratch, log)
+    return _write(network, settings, scratch / TOKENIZER_FILE, out, scratch, threads, log)
 
-        network = networks.of_directory(found)
-        beside = found.folder / TOKENIZER_FILE
-        if beside.exists():
-            shutil.copyfile(beside, tokenizer)
-        settings = found.settings
-    else:
-        _check_gguf(path)
-        log("The GGUF file is in order; bringing its weights back to 32 bits.")
-        from workers.intake import networks
 
-        copy = scratch / "model.gguf"
-        copy.symlink_to(path.resolve())
-        network, said = networks.of_gguf(copy)
-        tokenizer.write_text(said)
-        settings = {}
-    return _write(network, settings, tokenizer, out, scratch, threads, log)
+def _of_directory(
+    path: Path, scratch: Path, log: Callable[[str], None]
+) -> tuple[Network, dict[str, dict[str, object]]]:
+    """The network with its settings; the tokenizer, if there is one, goes into ``scratch``."""
+    found = directories.take_out(path, scratch / "directory")
+    log("Every file of the directory is in order; loading the network.")
+    from workers.intake import networks
+
+    network = networks.of_directory(found)
+    beside = found.folder / TOKENIZER_FILE
+    if beside.exists():
+        shutil.copyfile(beside, scratch / TOKENIZER_FILE)
+    return network, found.settings
+
+
+def _of_gguf(path: Path, scratch: Path, log: Callable[[str], None]) -> tuple[Network, dict[str, dict[str, object]]]:
+    """The network, which has no settings; the file's own tokenizer goes into ``scratch``."""
+    _check_gguf(path)
+    log("The GGUF file is in order; bringing its weights back to 32 bits.")
+    from workers.intake import networks
+
+    copy = scratch / "model.gguf"
+    copy.symlink_to(path.resolve())
+    network, tokenizer = networks.of_gguf(copy)
+    (scratch / TOKENIZER_FILE).write_text(tokenizer)
+    return network, {}
 
 
 def _check_gguf(path: Path) -> None:
