@@ -50,7 +50,7 @@ def keep(deployment: Deployment) -> DeploymentFigures:
         deployment=deployment,
         defaults={
             "made_from": made_from(),
-            "best_id": found.best and found.best.pk,
+            "best_id": found.best.pk if found.best else None,
             "says": found.says[:300],
             "numbers": _numbers(found),
             "amounts": packed(found.amounts),

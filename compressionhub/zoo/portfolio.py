@@ -70,7 +70,7 @@ class Line:
 
     def part(self, name: str) -> Part:
         value, low, high, grade = self.numbers.get(name, NOT_KNOWN)
-        return Part(self.name, value, low, high, GRADES.get(grade))
+        return Part(self.name, value, low, high, GRADES.get(grade) if grade else None)
 
     def value(self, name: str) -> float | None:
         found: float | None = self.numbers.get(name, NOT_KNOWN)[0]

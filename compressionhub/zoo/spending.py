@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max
@@ -136,7 +137,7 @@ _kept: dict[UUID, _Told] = {}
 
 def _with(told: _Told, jobs: JobQuerySet) -> _Told:
     """What is known with more jobs."""
-    rows = list(jobs.values_list("started_at", "finished_at", "report__energy"))
+    rows: list[Any] = list(jobs.values_list("started_at", "finished_at", "report__energy"))
     if not rows:
         return told
     metered = [(_hours(started, finished), energy) for started, finished, energy in rows if energy]

@@ -37,7 +37,10 @@ def report(out: Path) -> dict:
 
 
 def test_the_report_has_the_shape_that_comparisons_rely_on(report):
-    sides = {"size_bytes", "zip_bytes", "params", "macs", "peak_memory_bytes", "metrics", "latency", "service"}
+    sides = {
+        "size_bytes", "zip_bytes", "params", "macs", "peak_memory_bytes", "metrics", "latency", "past_tokens",
+        "service",
+    }  # fmt: skip
 
     assert {"baseline", "result", "delta", "verdict", "steps", "environment"} <= set(report)
     for side in (report["baseline"], report["result"]):

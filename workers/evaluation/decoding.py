@@ -117,4 +117,4 @@ def _last_scores(file: Path, sample: Feed, threads: int) -> np.ndarray:
 def _apart(expected: np.ndarray, found: np.ndarray) -> float:
     expected, found = expected.astype(np.float64), found.astype(np.float64)
     about = expected - expected.mean()
-    return float(np.linalg.norm(found - found.mean() - about) / max(np.linalg.norm(about), 1e-12))
+    return float(np.linalg.norm(found - found.mean() - about) / max(float(np.linalg.norm(about)), 1e-12))

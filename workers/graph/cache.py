@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def _before_repeats(name: str, makers: dict[str, NodeProto]) -> str:
     return behind
 
 
-def _attribute(node: NodeProto, name: str) -> object:
+def _attribute(node: NodeProto, name: str) -> Any:
     return next((helper.get_attribute_value(item) for item in node.attribute if item.name == name), None)
 
 
