@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -39,11 +40,28 @@ class Overview:
     model_count: int
     active: tuple[Job, ...]
     datasets: int
-    entries: int
-    compressed: int
-    best_speedup: float | None
-    saved_bytes: int
-    baseline_bytes: int
+    listed: EntryQuerySet
+
+    @cached_property
+    def measured(self) -> tuple[_Best, ...]:
+        """The best listed variants of each model; added up only where the page shows it."""
+        return tuple(_measured(self.listed).values())
+
+    @property
+    def entries(self) -> int:
+        return sum(each.variants for each in self.measured)
+
+    @property
+    def best_speedup(self) -> float | None:
+        return _geometric_mean([each.fastest for each in self.measured])
+
+    @property
+    def baseline_bytes(self) -> int:
+        return sum(each.baseline_bytes for each in self.measured)
+
+    @property
+    def saved_bytes(self) -> int:
+        return sum(each.baseline_bytes - each.smallest_bytes for each in self.measured)
 
     @property
     def best(self) -> list[Evidence]:
@@ -71,7 +89,7 @@ class Overview:
         """The page's question in one sentence, with its most important figure."""
         if not self.entries:
             return "Nothing is published yet: run a job, then publish what passes its gate."
-        models = self.compressed
+        models = len(self.measured)
         speed = f", and the fastest run {self.speedup_said} as fast" if (self.best_speedup or 0) > 1 else ""
         plural = "" if models == 1 else "s"
         return f"The smallest variants of {models} model{plural} need {self.saved_percent} less space{speed}."
@@ -115,22 +133,16 @@ class Overview:
         return self.saved_bytes / self.baseline_bytes if self.baseline_bytes else None
 
 
-def overview(team: Team, user: User) -> Overview:
-    """Gather the page in a fixed number of queries."""
+def overview(team: Team, user: User, active: tuple[Job, ...]) -> Overview:
+    """Gather the page in a fixed number of queries; ``active`` is what runs and waits."""
     listed = Entry.objects.visible_to(user).listed().filter(team=team)
-    active = running(team, user)
     models = TrainedModel.objects.filter(team=team)
-    measured = _measured(listed)
     return Overview(
         models=_rows(list(models.with_versions()[:MOST_MODELS]), listed, active),
         model_count=models.count(),
         active=active,
         datasets=Dataset.objects.filter(team=team).count(),
-        entries=sum(each.variants for each in measured.values()),
-        compressed=len(measured),
-        best_speedup=_geometric_mean([each.fastest for each in measured.values()]),
-        saved_bytes=sum(each.baseline_bytes - each.smallest_bytes for each in measured.values()),
-        baseline_bytes=sum(each.baseline_bytes for each in measured.values()),
+        listed=listed,
     )
 
 

@@ -16,7 +16,7 @@ from compressionhub.ui import units
 from compressionhub.zoo import kept, trend
 from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.deployed import UNITS
-from compressionhub.zoo.models import Deployment
+from compressionhub.zoo.models import Deployment, DeploymentFigures
 from compressionhub.zoo.spending import Spending, spending
 from workers.estimate import Amount, Grade
 from workers.serving import shown, totals
@@ -31,9 +31,8 @@ GRADES: Final = {each.value: each for each in Grade}
 NOTHING_SERVES: Final = "Nobody has recorded a deployment."
 ORDERS: Final = {"could": "bill.could", "spend": "bill.paid", "saved": "bill.saved", "carbon": "carbon.paid"}
 COLUMNS: Final = (
-    "pk", "since", "until", "entry_id", "entry__name", "baseline__number", "baseline__model_id",
-    "baseline__model__name", "figures__numbers", "figures__made_from", "figures__says", "figures__best_id",
-    "figures__best__name",
+    "pk", "since", "until", "entry__name", "baseline__number", "baseline__model__name", "figures__numbers",
+    "figures__made_from", "figures__says", "figures__best__name",
 )  # fmt: skip
 
 
@@ -44,15 +43,12 @@ class Line:
     pk: UUID
     since: date
     until: date | None
-    entry: UUID | None
     variant: str
     number: int
-    model: UUID
     name: str
     numbers: dict[str, list[Any]]
     made_from: str
     says: str
-    best: UUID | None
     best_name: str
 
     @property
@@ -168,12 +164,15 @@ class Portfolio:
     @cached_property
     def best(self) -> Line | None:
         """Where most money could still be saved."""
-        known = [line for line in self.running if line.best and (line.value("bill.could") or 0) > 0]
+        known = [line for line in self.running if line.best_name and (line.value("bill.could") or 0) > 0]
         return max(known, key=lambda line: line.value("bill.could") or 0.0, default=None)
 
     @cached_property
     def best_entry(self) -> Evidence | None:
-        return next(iter(evidence([self.best.best])), None) if self.best and self.best.best else None
+        if self.best is None:
+            return None
+        found = DeploymentFigures.objects.filter(pk=self.best.pk, best__isnull=False).values_list("best", flat=True)
+        return next(iter(evidence(list(found))), None)
 
     @property
     def best_title(self) -> str:
@@ -196,7 +195,7 @@ class Portfolio:
 
     @cached_property
     def models(self) -> int:
-        return len({line.model for line in self.running})
+        return len({line.name for line in self.running})
 
     @property
     def says(self) -> str:
@@ -287,10 +286,10 @@ def _lines(team: Team, user: User) -> tuple[Line, ...]:
 
 
 def _line(values: Sequence[Any]) -> Line:
-    pk, since, until, entry, variant, number, model, name, numbers, made_from, says, best, best_name = values
+    pk, since, until, variant, number, name, numbers, made_from, says, best_name = values
     return Line(
-        pk=pk, since=since, until=until, entry=entry, variant=variant or "", number=number, model=model, name=name,
-        numbers=numbers or {}, made_from=made_from or "", says=says or "", best=best, best_name=best_name or "",
+        pk=pk, since=since, until=until, variant=variant or "", number=number, name=name, numbers=numbers or {},
+        made_from=made_from or "", says=says or "", best_name=best_name or "",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from django.urls import reverse
 
 from compressionhub.estimates import said
@@ -102,19 +103,18 @@ def _steps(served: Sequence[_Served], first: date, today: date) -> list[tuple[da
 
 
 def _months(served: Sequence[_Served], first: date, today: date, unit: str) -> Iterable[Month]:
+    since = np.array([each.line.since.toordinal() for each in served])
+    until = np.array([(each.line.until or date.max).toordinal() for each in served])
+    paid, without = (np.array([getattr(each, which) for each in served]) for which in ("paid", "without"))
     start = first
     while start <= today:
         following = (start.replace(day=1) + timedelta(days=32)).replace(day=1)
         end = min(following, today + timedelta(days=1))
         days = (following - start.replace(day=1)).days
-        shares = [(each, _overlap(each.line, start, end) / days) for each in served]
-        paid, without = (sum(share * getattr(each, which) for each, share in shares) for which in ("paid", "without"))
-        yield Month(start, (end - start).days, paid, without, unit)
+        served_days = np.minimum(until, end.toordinal()) - np.maximum(since, start.toordinal())
+        shares = np.maximum(served_days, 0) / days
+        yield Month(start, (end - start).days, float(shares @ paid), float(shares @ without), unit)
         start = following
-
-
-def _overlap(line: Line, first: date, end: date) -> int:
-    return max(0, (min(line.until or end, end) - max(line.since, first)).days)
 
 
 def _note(lines: Sequence[Line], served: Sequence[_Served]) -> str:

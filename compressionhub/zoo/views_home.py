@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 
 from compressionhub.accounts.http import HubRequest, team_required
 from compressionhub.accounts.permissions import Verb, may
+from compressionhub.jobs.models import Job
 from compressionhub.zoo.approvals.standing import waiting_for
 from compressionhub.zoo.history import has_workload
 from compressionhub.zoo.overview import overview, publishable, running
@@ -23,13 +24,14 @@ def home(request: HubRequest) -> HttpResponse:
     found = portfolio(request.team, request.user, today=timezone.localdate())
     order = request.GET.get("order", "could")
     number = min(max(1, _whole(request.GET.get("page", ""))), found.pages)
+    active = running(request.team, request.user)
     context = {
-        **_now(request),
+        **_now(request, active),
         "portfolio": found,
         "rows": found.page(order, number),
         "order": order if order in ORDERS else "name",
         "page": number,
-        "overview": overview(request.team, request.user),
+        "overview": overview(request.team, request.user, active),
         "may_submit": may(request.user, Verb.SUBMIT_JOB, request.team),
         "has_workload": has_workload(request.team),
         "may_record": may(request.user, Verb.RECORD_DEPLOYMENT, request.team),
@@ -41,12 +43,12 @@ def home(request: HubRequest) -> HttpResponse:
 @require_GET
 def now(request: HubRequest) -> HttpResponse:
     """What changes by the second on home: what runs, and what waits for somebody's decision."""
-    return render(request, "zoo/_now.html", _now(request))
+    return render(request, "zoo/_now.html", _now(request, running(request.team, request.user)))
 
 
-def _now(request: HubRequest) -> dict[str, object]:
+def _now(request: HubRequest, active: tuple[Job, ...]) -> dict[str, object]:
     return {
-        "active": running(request.team, request.user),
+        "active": active,
         "to_decide": waiting_for(request.user, request.team)[:MOST_ASKED],
         "ready_to_publish": publishable(request.team, request.user),
         "may_publish": may(request.user, Verb.PUBLISH, request.team),

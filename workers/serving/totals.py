@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from workers.errors import Frozen
@@ -51,9 +51,9 @@ def total(parts: Sequence[Part], unit: str, *, nothing: str) -> Amount:
     if not known:
         return Amount.unknown(unit, nothing if not parts else _left_out(len(parts), len(parts)), method=SUM)
     return Amount(
-        value=sum(each.value or 0.0 for each in known), low=_sum(known, lambda each: each.low),
-        high=_sum(known, lambda each: each.high), unit=unit, method=SUM, inputs=_facts(known, unit),
-        grade=worst(each.grade for each in known), reason=_left_out(len(parts) - len(known), len(parts)),
+        value=_sum([each.value for each in known]), low=_sum([each.low for each in known]),
+        high=_sum([each.high for each in known]), unit=unit, method=SUM, inputs=_facts(known, unit),
+        grade=worst({each.grade for each in known}), reason=_left_out(len(parts) - len(known), len(parts)),
     )  # fmt: skip
 
 
@@ -67,20 +67,22 @@ def share(saved: Sequence[tuple[Part, Part]], *, nothing: str) -> Amount:
         nothing: why there is no share where there are no parts.
     """
     known = [(part, of) for part, of in saved if part.value is not None and of.value is not None]
-    whole = sum(of.value or 0.0 for _, of in known)
+    bills = [of.value or 0.0 for _, of in known]
+    whole = sum(bills)
     if not whole:
         return Amount.unknown("share", nothing, method=MEAN)
-
-    def mean(end: Callable[[Part], float | None]) -> float | None:
-        ends = [(end(part), of.value or 0.0) for part, of in known]
-        return None if any(each is None for each, _ in ends) else sum((each or 0.0) * of for each, of in ends) / whole
-
     parts = [part for part, _ in known]
-    weights = [of.grade for _, of in known] if len(known) > 1 else []
+
+    def mean(ends: list[float | None]) -> float | None:
+        weighed = _sum([None if each is None else each * of for each, of in zip(ends, bills, strict=True)])
+        return None if weighed is None else weighed / whole
+
+    weights = {of.grade for _, of in known} if len(known) > 1 else set()
     return Amount(
-        value=mean(lambda each: each.value), low=mean(lambda each: each.low), high=mean(lambda each: each.high),
-        unit="share", method=MEAN, inputs=_facts(parts, "share"), reason=_left_out(len(saved) - len(known), len(saved)),
-        grade=worst((*(each.grade for each in parts), *weights)),
+        value=mean([each.value for each in parts]), low=mean([each.low for each in parts]),
+        high=mean([each.high for each in parts]), unit="share", method=MEAN, inputs=_facts(parts, "share"),
+        reason=_left_out(len(saved) - len(known), len(saved)),
+        grade=worst({each.grade for each in parts} | weights),
     )  # fmt: skip
 
 
@@ -97,9 +99,10 @@ def spent(workload: Workload, run: JobRun, *, data: Tables | None = None) -> Spe
     )
 
 
-def _sum(parts: Sequence[Part], end: Callable[[Part], float | None]) -> float | None:
-    ends = [end(each) for each in parts]
-    return None if any(each is None for each in ends) else sum(each or 0.0 for each in ends)
+def _sum(ends: list[float | None]) -> float | None:
+    """None where one of them has no end."""
+    known = [each for each in ends if each is not None]
+    return sum(known) if len(known) == len(ends) else None
 
 
 def _left_out(missing: int, count: int) -> str:
@@ -113,8 +116,8 @@ def _facts(parts: Sequence[Part], unit: str) -> tuple[InputFact, ...]:
     facts = [_fact(each, f"part_{at}", unit) for at, each in enumerate(named)]
     if rest and unit != "share":
         together = Part(
-            f"{len(rest)} others", sum(each.value or 0.0 for each in rest), _sum(rest, lambda each: each.low),
-            _sum(rest, lambda each: each.high), worst(each.grade for each in rest),
+            f"{len(rest)} others", _sum([each.value for each in rest]), _sum([each.low for each in rest]),
+            _sum([each.high for each in rest]), worst({each.grade for each in rest}),
         )  # fmt: skip
         facts.append(_fact(together, "others", unit))
     return tuple(facts)

@@ -207,14 +207,15 @@ def _page(person: User) -> Figure:
 
     client = Client(SERVER_NAME="localhost")
     client.force_login(person)
-    taken = []
+    taken, worked = [], 0.0
     for at in range(WARM + TIMES):
-        began = time.perf_counter()
+        began, began_work = time.perf_counter(), time.process_time()
         answer = client.get("/", {"page": str(at % 40 + 1), "order": ("could", "spend", "name")[at % 3]})
         taken.append((time.perf_counter() - began) * 1000)
+        worked += (time.process_time() - began_work) * 1000 if at >= WARM else 0.0
         if answer.status_code != 200 or b"Spend now" not in answer.content:
             raise RuntimeError(f"home answered {answer.status_code}")
     shown = sorted(taken[WARM:])
     p95 = shown[int(0.95 * (len(shown) - 1))]
-    said = f"{p95:.0f} ms p95 (median {shown[len(shown) // 2]:.0f}, {TIMES} requests)"
+    said = f"{p95:.0f} ms p95 (median {shown[TIMES // 2]:.0f} of {TIMES}, {worked / TIMES:.0f} ms of a core each)"
     return Figure(TITLE, said, f"<= {REACH_MS:.0f} ms p95", p95 <= REACH_MS)
