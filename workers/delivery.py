@@ -12,7 +12,7 @@ from workers.contract import Contract
 from workers.errors import OursToFix
 from workers.intake import COMPANIONS
 from workers.report import Report
-from workers.ticket import CONTRACT_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Ticket
+from workers.ticket import CONTRACT_FILE, DECODER_FILE, MODEL_FILE, SAMPLE_FILE, Blob, Ticket
 
 # A network is one file, or a few where its weights lie beside it.
 MOST_FILES = 20
@@ -33,7 +33,8 @@ def deliver(steps: Path, work: Path, out: Path, *, report: Report, ticket: Ticke
         out: an empty folder no child ever saw: in its own, a link may wait under any name.
     """
     beside = sorted(steps.glob(f"{MODEL_FILE}?*"))[:MOST_FILES]
-    companions = [work / "out" / name for name in COMPANIONS if os.path.lexists(work / "out" / name)]
+    maybe = (*COMPANIONS, DECODER_FILE)
+    companions = [work / "out" / name for name in maybe if os.path.lexists(work / "out" / name)]
     made = [steps / MODEL_FILE, *beside, work / "out" / SAMPLE_FILE, *companions]
     for path in made:
         see_it_is_the_childs_own(path, work)

@@ -1,6 +1,7 @@
 """The fresh process that judges an artifact: reload, reproduce, open the test data, measure, report."""
 
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from workers.report import (
     WindowTimes,
 )
 from workers.shop import Shop, StepNotes, given, rows, step_folder
-from workers.ticket import MODEL_FILE, OUTPUTS_FILE, SAMPLE_FILE
+from workers.ticket import DECODER_FILE, MODEL_FILE, OUTPUTS_FILE, SAMPLE_FILE
 from workers.workbench import Data
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
     keep_sample(shop, after_path, sample)
     intake.unpack(Path(given(shop.order.model, "model")), Path("out"))
     served = as_served(shop, before_path, after_path, sample, model.contract)
+    if served.past_tokens and not any(served.files[1].parent.glob(f"{DECODER_FILE}?*")):  # weights of its own: 2 GiB
+        shutil.copyfile(served.files[1], Path("out") / DECODER_FILE)
     tell(3, "waiting to be alone on the host")
     timings = _time(shop, served, tell)
     window = _time_window(shop, before_path, after_path, sample) if served.past_tokens else None
@@ -189,7 +192,7 @@ def as_served(shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarr
     folder, threads = Path("scratch") / "decoding", shop.order.threads
     try:
         made = {
-            path: decoder(path, sample, contract, file=folder / str(number) / MODEL_FILE, threads=threads)
+            path: decoder(path, sample, contract, file=folder / str(number) / DECODER_FILE, threads=threads)
             for number, path in enumerate(dict.fromkeys((before, after)))
         }
     except YoursToFix as fault:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workers.device import profile
 from workers.report import Report
-from workers.ticket import Blob, Ticket
+from workers.ticket import DECODER_FILE, Blob, Ticket
 
 FORMAT = 1
 RUN_SCRIPT = Path(__file__).parent / "run.py"
@@ -36,6 +36,7 @@ def write_manifest(
         "model": "model.onnx",
         "sample": "sample.npz",
         "tokenizer": next((blob.name for blob in files if blob.name == TOKENIZER_FILE), None),
+        "decoder": next((blob.name for blob in files if blob.name == DECODER_FILE), None),
         "files": {blob.name: {"sha256": blob.sha256, "size_bytes": blob.size_bytes} for blob in files},
         "contract": contract,
         "recipe": ticket.recipe.model_dump(mode="json") if ticket.recipe else None,

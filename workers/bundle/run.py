@@ -1,6 +1,8 @@
 """Runs the model of this folder on its sample. Needs onnxruntime and numpy only.
 
 Where a tokenizer is in the folder, ``python run.py "some text"`` runs it on that text; this needs tokenizers as well.
+A language model continues the text, with the likeliest token each time, if decode.onnx is here: it keeps what earlier
+tokens left, and reads its weights out of model.onnx.
 
 It checks every file against the hashes in manifest.json, feeds the sample, compares the answer
 with the one that was measured, prints it, and exits 0 if they agree. On a processor with other
@@ -27,6 +29,7 @@ import onnxruntime as ort
 
 HERE = Path(__file__).resolve().parent
 CLOSE_ENOUGH = 0.02  # of the largest answer; other processors round int8 sums differently
+NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 ROUNDS, RUNS_PER_ROUND, WARM_UP_RUNS, LONGEST_SECONDS = 20, 50, 10, 60.0
 
 
@@ -41,7 +44,7 @@ def main() -> int:
             )
             return 2
     if options.text:
-        return answer_text(manifest, " ".join(options.text), options.threads)
+        return answer_text(manifest, " ".join(options.text), options)
     sample = np.load(HERE / manifest["sample"], allow_pickle=False)
     feed = {name.removeprefix("input__"): sample[name] for name in sample.files if name.startswith("input__")}
     session = open_session(manifest, options.threads)
@@ -63,6 +66,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run this model on its sample, and time it if asked to.")
     parser.add_argument("text", nargs="*", help="text to answer instead of the sample, where a tokenizer is here")
+    parser.add_argument("--tokens", type=int, default=24, metavar="N", help="how many a language model adds to a text")
     parser.add_argument("--bench", type=Path, metavar="FILE", help="also time it, and write a latency file")
     parser.add_argument("--device", metavar="KEY", help="the device profile that this machine is; needed to time")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="without it those it was made for")
@@ -72,10 +76,10 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def open_session(manifest: dict[str, Any], threads: int) -> ort.InferenceSession:
+def open_session(manifest: dict[str, Any], threads: int, file: str = "model") -> ort.InferenceSession:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads or manifest.get("threads") or 1
-    return ort.InferenceSession(str(HERE / manifest["model"]), settings, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(HERE / manifest[file]), settings, providers=["CPUExecutionProvider"])
 
 
 def latency_file(
@@ -109,7 +113,7 @@ def timed(session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def answer_text(manifest: dict[str, Any], text: str, threads: int) -> int:
+def answer_text(manifest: dict[str, Any], text: str, options: argparse.Namespace) -> int:
     """Feed a text through the tokenizer of this folder and print the answer."""
     said = manifest["contract"].get("tokenizer")
     if not manifest.get("tokenizer") or not said:
@@ -119,10 +123,12 @@ def answer_text(manifest: dict[str, Any], text: str, threads: int) -> int:
 
     tokenizer = Tokenizer.from_file(str(HERE / manifest["tokenizer"]))
     tokenizer.no_padding()
+    if manifest.get("decoder"):
+        return continue_text(manifest, text, tokenizer, options)
     tokenizer.enable_truncation(said["max_length"])
     ids = np.array([tokenizer.encode(text).ids])
     values = {said["ids"]: ids, said["mask"]: np.ones_like(ids), "position_ids": np.arange(ids.shape[1])[None]}
-    session = open_session(manifest, threads)
+    session = open_session(manifest, options.threads)
     feed = {
         spec["name"]: values.get(spec["name"], np.zeros_like(ids)).astype(spec["dtype"])
         for spec in manifest["contract"]["inputs"]
@@ -132,6 +138,34 @@ def answer_text(manifest: dict[str, Any], text: str, threads: int) -> int:
         print(f"next token: {tokenizer.decode([int(answer[0, -1].argmax())])!r}")
     else:
         print(describe(answer, manifest["contract"]))
+    return 0
+
+
+def continue_text(manifest: dict[str, Any], text: str, tokenizer: Any, options: argparse.Namespace) -> int:
+    """Let a language model write on: the likeliest token each time, until a special one or ``--tokens``."""
+    said = manifest["contract"]["tokenizer"]
+    session = open_session(manifest, options.threads, "decoder")
+    past = {
+        node.name: np.zeros([{"batch": 1, "past": 0}.get(side, side) for side in node.shape], NUMBERS[node.type])
+        for node in session.get_inputs()
+        if node.name.startswith("past_key_values.")
+    }
+    most = max(1, min(options.tokens, said["max_length"] - 1))
+    new = tokenizer.encode(text).ids[-(said["max_length"] - most) :]
+    special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    length, written, begin = 0, [], time.perf_counter()
+    while len(written) < most:
+        length += len(new)
+        feed = {said["ids"]: np.array([new], np.int64), said["mask"]: np.ones((1, length), np.int64)}
+        scores, *present = session.run(None, feed | past)
+        past = dict(zip(past, present, strict=True))
+        new = [int(scores[0, -1].argmax())]
+        if new[0] in special:
+            break
+        written += new
+    took = time.perf_counter() - begin
+    print(f"{text}{tokenizer.decode(written) if written else ''}")
+    print(f"{len(written)} tokens, {len(written) / took:.1f} a second with reading the text.")
     return 0
 
 

@@ -4,6 +4,7 @@ The graph that decodes is derived from the one that was stored (``workers.graph.
 has said of the next token what the stored graph says of it in a whole window.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from workers.errors import EngineError, YoursToFix
 from workers.evaluation.sessions import Feed, fit_feed, open_session, run
 from workers.graph import cache, surgery
 
+LENDER = "model.onnx"  # what the network is called in a bundle
 PAST_TOKENS = 64
 # Length of the difference over that of the scores around their mean. Where activations are rounded by the range of a
 # whole window, one token alone is rounded otherwise; a graph that looked at the wrong tokens would be off by 1.
@@ -48,7 +50,8 @@ def decoder(model: Path, sample: Feed, contract: Contract, *, file: Path, thread
     Args:
         model: an ONNX file that scores the next token at each place of a window.
         sample: a window of tokens with its mask, a batch of one; its tokens are repeated where they are few.
-        file: where the result is written; its folder is made.
+        file: where the result is written, a few hundred kB; its folder is made and gets the model as well, as
+            ``model.onnx``, of which the result reads the weights.
 
     Raises:
         DoesNotDecode: if the network has no such attention, wants other inputs, or answers otherwise.
@@ -61,6 +64,8 @@ def decoder(model: Path, sample: Feed, contract: Contract, *, file: Path, thread
     ids = np.resize(sample[names[0]][sample[names[1]] > 0], past + 1)[None]
     feed = {names[0]: ids, names[1]: np.ones_like(ids)}
     file.parent.mkdir(parents=True, exist_ok=True)
+    lender = Path(shutil.copyfile(model, file.with_name(LENDER)))
+    formats.borrow(proto, lender)
     expected, *seen = _shown(proto, kept, feed, file, threads)
     if any(value.ndim != 4 for value in seen):
         raise DoesNotDecode("keys without an axis of heads")

@@ -7,10 +7,10 @@ import onnx
 from workers.facts import ModelFacts
 from workers.formats.contract_guess import guess_contract
 from workers.formats.counting import facts
-from workers.formats.onnx_file import as_file, load, read, save
+from workers.formats.onnx_file import as_file, borrow, load, read, save
 from workers.formats.sniff import sniff
 
-__all__ = ["as_file", "facts", "guess_contract", "inspect", "load", "save", "sniff"]
+__all__ = ["as_file", "borrow", "facts", "guess_contract", "inspect", "load", "save", "sniff"]
 
 
 def inspect(path: Path) -> tuple[onnx.ModelProto, ModelFacts]:

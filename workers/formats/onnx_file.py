@@ -1,5 +1,6 @@
 """Read and write ONNX. Nothing of a stranger's file is believed before it was checked."""
 
+import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -134,12 +135,31 @@ def _put_outside(proto: onnx.ModelProto, beside: Path) -> onnx.ModelProto:
                 light.graph.initializer.append(tensor)
                 continue
             empty = light.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-            empty.data_location = onnx.TensorProto.EXTERNAL
-            for key, value in (
-                ("location", beside.name),
-                ("offset", str(file.tell())),
-                ("length", str(len(tensor.raw_data))),
-            ):
-                empty.external_data.add(key=key, value=value)
+            _point(empty, beside.name, file.tell(), len(tensor.raw_data))
             file.write(tensor.raw_data)
     return light
+
+
+def _point(tensor: onnx.TensorProto, location: str, offset: int, length: int) -> None:
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
+
+
+def borrow(proto: onnx.ModelProto, lender: Path) -> None:
+    """Let heavy weights be read out of another network's file, where the same bytes stand; the others stay inside.
+
+    The borrowing network must then lie beside the lender. Weights of a lender that lie in a file beside it stay inside.
+    """
+    with lender.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        behind = 0
+        for tensor in proto.graph.initializer:
+            if not (tensor.HasField("raw_data") and is_heavy(tensor)):
+                continue
+            length = len(tensor.raw_data)
+            found = content.find(tensor.raw_data, behind)  # as a rule they follow each other
+            found = found if found >= 0 else content.find(tensor.raw_data)
+            if found >= 0:
+                behind = found + length
+                tensor.ClearField("raw_data")
+                _point(tensor, lender.name, found, length)

@@ -50,7 +50,7 @@ def written(model: torch.nn.Module, proto: onnx.ModelProto, contract: Contract, 
     """How far the last scores are from torch's where the tokens are given one by one, beginning with no past at all."""
     formats.save(proto, folder / "model.onnx")
     window = {"input_ids": TOKENS.numpy(), "attention_mask": np.ones_like(TOKENS.numpy())}
-    made = decoder(folder / "model.onnx", window, contract, file=folder / "decoding" / "model.onnx", threads=1)
+    made = decoder(folder / "model.onnx", window, contract, file=folder / "decoding" / "decode.onnx", threads=1)
     session = ort.InferenceSession(str(made.file))
     past = {node.name: np.zeros([side if isinstance(side, int) else int(side == "batch") for side in node.shape],
                                 np.float32)
@@ -107,7 +107,7 @@ def test_a_graph_that_counts_its_places_from_the_first_token_is_not_taken_for_on
     rows = {name: value.numpy() for name, value in window.items()}
 
     with pytest.raises(DoesNotDecode, match="whole window"):
-        decoder(tmp_path / "model.onnx", rows, contract, file=tmp_path / "decoding" / "model.onnx", threads=1)
+        decoder(tmp_path / "model.onnx", rows, contract, file=tmp_path / "decoding" / "decode.onnx", threads=1)
 
 
 def test_a_network_without_attention_keeps_nothing():
@@ -115,3 +115,20 @@ def test_a_network_without_attention_keeps_nothing():
     graph = onnx.helper.make_graph([relu], "plain", [], [])
 
     assert cache.kept_values(graph) == ()
+
+
+def test_borrowed_weights_are_read_out_of_the_lender(tmp_path):
+    weight = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["y"]), onnx.helper.make_node("MatMul", ["y", "v"], ["z"])]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ("n", 64)) for name in ("x", "z")]
+    stored = [onnx.numpy_helper.from_array(value, name) for name, value in (("w", weight), ("v", weight.T.copy()))]
+    graph = onnx.helper.make_graph(nodes, "two", ends[:1], ends[1:], stored)
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    formats.save(proto, tmp_path / "model.onnx")
+
+    formats.borrow(proto, tmp_path / "model.onnx")
+
+    (tmp_path / "other.onnx").write_bytes(proto.SerializeToString())
+    assert (tmp_path / "other.onnx").stat().st_size < 1000
+    found = ort.InferenceSession(str(tmp_path / "other.onnx")).run(None, {"x": weight})[0]
+    np.testing.assert_allclose(found, weight @ weight @ weight.T, rtol=1e-3, atol=1e-3)

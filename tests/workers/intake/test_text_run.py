@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 from tests.workers.intake import tiny
@@ -77,4 +78,11 @@ def test_a_language_model_is_compressed_and_measured_on_prose(tmp_path):
         assert report[side]["past_tokens"] == 63  # the network takes 64 tokens
     assert report["window"]["tokens"] == 64 and report["window"]["baseline"]["p50_ms"] > 0
     assert any("one new token after 63 earlier ones" in note for note in report["notes"])
-    assert "next token" in ran(sys.executable, "run.py", "word1 word2", cwd=tmp_path / "out")
+    said = ran(sys.executable, "run.py", "word1 word2", "--tokens", 5, cwd=tmp_path / "out").splitlines()
+    assert said[0].startswith("word1 word2") and said[1].endswith("with reading the text.")
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
+    ids = [2, 4, 5]  # the start, word1, word2
+    for _ in range(5):
+        ids.append(int(session.run(None, {"input_ids": [ids], "attention_mask": [[1] * len(ids)]})[0][0, -1].argmax()))
+    words_then = " ".join(tiny.WORDS[number] for number in ids[3:])
+    assert said[0] in (f"word1 word2{words_then}", f"word1 word2 {words_then}")
