@@ -205,7 +205,8 @@ def as_served(shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarr
     )
     note = (
         f"Latency and service time are those of writing one new token after {first.past} earlier ones, whose keys "
-        "and values are kept; peak memory is that of a whole window."
+        "and values are kept; where requests are counted, as for money, one is one token. "
+        "Peak memory is that of a whole window."
     )
     return Served((first.file, second.file), (first.sample, second.sample), first.past, note)
 

@@ -125,11 +125,12 @@ def _ratio(share: float) -> float:
 
 def _latency(record: Record, batch: str, why: Amount) -> Arrow:
     ratio, report = record.report.delta.speedup[batch], record.report
+    step = "" if report.result.past_tokens is None else "next token, "
     threads = "1 thread" if report.environment.threads == 1 else f"{report.environment.threads} threads"
     return Arrow(
         key=f"latency-{batch}",
         title=SPEED_WORDS.get(report.verdict.batches.get(batch), "Speed"),
-        under=f"batch {batch}, {threads}",
+        under=f"{step}batch {batch}, {threads}",
         ratio=ratio.value,
         low=ratio.low,
         high=ratio.high,
