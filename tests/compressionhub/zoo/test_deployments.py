@@ -1,6 +1,5 @@
 """Deployments: who may state what, what ends what, and that nothing stated is rewritten."""
 
-
 import pytest
 
 from compressionhub.accounts.models import AuditEntry

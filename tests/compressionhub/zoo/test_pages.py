@@ -2,8 +2,10 @@ import pytest
 from django.core import signing
 
 from compressionhub.accounts.models import AuditEntry
+from compressionhub.jobs.models import Job
 from compressionhub.zoo import actions
 from compressionhub.zoo.models import Visibility
+from workers.report import WindowTimes
 
 
 @pytest.mark.parametrize("name", ["alice", "adam", "bob", "vera"])
@@ -133,3 +135,21 @@ def test_nobody_is_led_to_a_page_that_is_closed_to_them(client, vera, bob, versi
 
     assert "/jobs/new/" not in seen_by_viewer
     assert "/jobs/new/" in seen_by_engineer
+
+
+def test_an_entry_of_a_language_model_says_what_its_times_are_of(bob, adam, finished, client):
+    job = finished()
+    said = job.report_value
+    sides = {side: getattr(said, side).model_copy(update={"past_tokens": 64}) for side in ("baseline", "result")}
+    times = {side: one.latency["1"] for side, one in sides.items()}
+    window = WindowTimes(tokens=256, speedup=said.delta.speedup["1"], **times)
+    job.report = said.model_copy(update={**sides, "window": window}).model_dump(mode="json")
+    job.save()
+    entry = actions.publish(job=Job.objects.get(pk=job.pk), by=adam, name="writer-int8", summary="Writes on.")
+    client.force_login(bob)
+
+    page = client.get(entry.get_absolute_url()).content.decode()
+
+    assert "Next token, batch 1" in page and "after 64 earlier tokens" in page and "Latency, batch 1" not in page
+    assert "10,000 tokens/s" in page and "next token, batch 1" in page
+    assert "Whole window, batch 1" in page and "256 tokens at once" in page
