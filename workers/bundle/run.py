@@ -153,7 +153,8 @@ def continue_text(manifest: dict[str, Any], text: str, tokenizer: Any, options: 
     most = max(1, min(options.tokens, said["max_length"] - 1))
     new = tokenizer.encode(text).ids[-(said["max_length"] - most) :]
     special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-    length, written, begin = 0, [], time.perf_counter()
+    length, begin = 0, time.perf_counter()
+    written: list[int] = []
     while len(written) < most:
         length += len(new)
         feed = {said["ids"]: np.array([new], np.int64), said["mask"]: np.ones((1, length), np.int64)}

@@ -50,7 +50,7 @@ def decoder(model: Path, sample: Feed, contract: Contract, *, file: Path, thread
     Args:
         model: an ONNX file that scores the next token at each place of a window.
         sample: a window of tokens with its mask, a batch of one; its tokens are repeated where they are few.
-        file: where the result is written, a few hundred kB; its folder is made and gets the model as well, as
+        file: where the result is written, about a megabyte; its folder is made and gets the model as well, as
             ``model.onnx``, of which the result reads the weights.
 
     Raises:
