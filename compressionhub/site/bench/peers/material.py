@@ -24,7 +24,7 @@ APT_HELPER = "/usr/lib/apt/apt-helper"
 HERTZ = 16_000
 WINDOW, CONTEXT = 512, 64  # samples that the speech detector reads at once, and of the window before
 PAIRS = {"train": 6000, "validation": 500, "test": 1000}
-SHORTEST, LONGEST = 120, 500  # characters of a description
+SHORTEST, LONGEST = 120, 320  # characters of a description
 SEED = 0
 
 

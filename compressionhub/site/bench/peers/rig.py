@@ -19,8 +19,11 @@ from compressionhub.env import ROOT
 from compressionhub.site.bench.peers.line import Took
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from workers.contract import Contract
     from workers.evaluation import Predictions
+    from workers.evaluation.decoding import Decoder
     from workers.workbench import Data
 
 RECIPES = ROOT / "examples" / "recipes"
@@ -129,27 +132,37 @@ class Rig:
         return evaluation.predict(evaluation.open_session(path, threads=1), self.data, Role.TEST)
 
     def measure(
-        self, path: Path, metric: str, *, batches: tuple[int, ...] = BATCHES, tokens: int | None = None
+        self, path: Path, metric: str, *, batches: tuple[int, ...] = BATCHES, decoding: bool = False
     ) -> Measured:
         """Size, speed and a metric of an artifact against the baseline.
 
         Args:
-            tokens: how many of a text's tokens the timed sample has; all of a test row without it.
+            decoding: time one new token after earlier ones whose keys and values are kept, not a whole window.
         """
         from workers import evaluation
         from workers.facts import Role
 
         after = self.answers(path)
-        sample = next(iter(self.data.batches(Role.TEST, size=1))).inputs
-        if tokens is not None:
-            sample = {name: array[:, :tokens] for name, array in sample.items()}
-        study = evaluation.study_latency(self.baseline, path, sample, batches=batches, threads=1, seed=SEED)
+        sample = dict(next(iter(self.data.batches(Role.TEST, size=1))).inputs)
+        files, samples = (self.baseline, path), (sample, sample)
+        if decoding:
+            made = tuple(self._decoder(file, sample) for file in files)
+            files, samples = (made[0].file, made[1].file), (made[0].sample, made[1].sample)
+        study = evaluation.study_latency(
+            *files, samples[0], result_sample=samples[1], batches=batches, threads=1, seed=SEED
+        )
         return Measured(
             smaller=self.baseline.stat().st_size / path.stat().st_size,
             faster={batch: study.speedup[str(batch)].value for batch in batches},
             metric=evaluation.score(after, self.contract, seed=SEED)[metric].value,
             change=evaluation.compare(self.before, after, self.contract, seed=SEED)[metric].value,
         )
+
+    def _decoder(self, file: Path, sample: dict[str, np.ndarray]) -> Decoder:
+        from workers.evaluation.decoding import decoder
+
+        derived = file.with_name(f"{file.stem}-decodes") / "model.onnx"
+        return decoder(file, sample, self.contract, file=derived, threads=1)
 
 
 def _opened(data: Path, contract: Contract, run: Path) -> Data:

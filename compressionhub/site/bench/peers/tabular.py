@@ -23,7 +23,7 @@ def measure(folder: Path, trained: Path | None) -> list[Line]:
     theirs, own = rig.measure(peer.path, METRIC), rig.measure(ours.path, METRIC)
     return [
         Line(
-            "three quarters pruned, INT8", f"by hand with torch and onnxruntime: {_said(theirs)}", _said(own),
+            "pruned, trained again, INT8", f"by hand with torch and onnxruntime: {_said(theirs)}", _said(own),
             "≥ 44×, ≥ 3.5× / 6×, AP −0.001 at most",
             own.at_least(SMALLER, *FASTER) and own.change >= -MOST_LOST, str(ours.took),
         )
