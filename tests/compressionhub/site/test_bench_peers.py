@@ -36,11 +36,11 @@ def test_a_network_whose_material_is_absent_is_skipped_by_name(tmp_path, monkeyp
 
 
 def test_a_work_that_fails_counts_as_not_reached_and_the_next_one_is_measured(tmp_path, monkeypatch, capsys):
-    def fail(folder, trained):
+    def fail(folder, options):
         raise ValueError("no weights")
 
     monkeypatch.setattr(cnn, "WORKS", {"chain": fail})
-    monkeypatch.setattr(tabular, "WORKS", {"narrow": lambda folder, trained: Line("w", "p", "o", "r", good=True)})
+    monkeypatch.setattr(tabular, "WORKS", {"narrow": lambda folder, options: Line("w", "p", "o", "r", good=True)})
 
     status = peers.main(["cnn", "tabular/narrow", "--folder", str(tmp_path), "--table", str(tmp_path / "t.md")])
 

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-from compressionhub.site.bench.peers.line import Line
+from compressionhub.site.bench.peers.line import Line, Options
 from compressionhub.site.bench.peers.material import Absent
 
 CASES = ("cnn", "minilm", "smollm", "speech", "tabular")
@@ -28,7 +28,7 @@ Written by `python3 manage.py bench peers --table docs/peers.md`; the recipes ar
 is in `examples/peers`. Sizes and speeds are ratios to the float network, timed in turn in one process on one thread;
 two speeds are for batches of 1 and 32. Metrics are on test rows, which no decision of a recipe has seen.
 """
-Work = Callable[[Path, Path | None], Line]
+Work = Callable[[Path, Options], Line]
 
 
 def main(argv: list[str]) -> int:
@@ -41,6 +41,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="manage.py bench peers", description="Compare with what peers do.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"a network or one of {', '.join(known)}")
     parser.add_argument("--cnn", type=Path, metavar="FILE", help="a trained network in ONNX for the case cnn")
+    parser.add_argument("--published", action="store_true", help="quote peers that train, and do not run them")
     parser.add_argument("--folder", type=Path, help="keep what is made here; what was made before is not made again")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write all that was measured in the folder")
     options = parser.parse_args(argv)
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="hub-peers-") as made:
         folder = (options.folder or Path(made)).resolve()
         chosen = [name for name in known if name in wanted or name.partition("/")[0] in wanted]
-        good = [_measured(name, known[name], folder, options.cnn) for name in chosen]
+        good = [_measured(name, known[name], folder, Options(options.cnn, options.published)) for name in chosen]
         if options.table:
             options.table.write_text(table(folder))
     return 0 if all(good) else 1
@@ -83,13 +84,13 @@ def table(folder: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _measured(name: str, work: Work, folder: Path, cnn: Path | None) -> bool:
+def _measured(name: str, work: Work, folder: Path, options: Options) -> bool:
     """Measure one work, keep and print its line; whether nothing speaks against it."""
     case, began = name.partition("/")[0], time.monotonic()
     title = _module(case).TITLE
     (folder / case).mkdir(parents=True, exist_ok=True)
     try:
-        line = work(folder / case, cnn)
+        line = work(folder / case, options)
     except Absent as missing:
         print(f"SKIPPED {name}: this machine lacks its material. Install it with: {missing}", flush=True)
         return True

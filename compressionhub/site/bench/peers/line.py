@@ -1,6 +1,7 @@
 """One work done twice: by the best peer there is, and by a recipe of ours."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,18 @@ class Line:
     @property
     def verdict(self) -> str:
         return "reached" if self.good else "not reached"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person asked for.
+
+    ``cnn`` is a trained network for the works on pictures; with ``published`` a peer that has to train, which takes
+    minutes, is quoted and not run.
+    """
+
+    cnn: Path | None = None
+    published: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compressionhub.site.bench.peers import material
-from compressionhub.site.bench.peers.line import Line
+from compressionhub.site.bench.peers.line import Line, Options
 from compressionhub.site.bench.peers.rig import Artifact, Rig, by_hand, converted, recipe
 
 TITLE = "MiniLM-L6"
@@ -20,9 +20,9 @@ def _rig(name: str, folder: Path) -> tuple[Rig, Artifact]:
     return Rig(converted(folder), data, ours.path.parent), ours
 
 
-def _int8(folder: Path, trained: Path | None) -> Line:
+def _int8(folder: Path, options: Options) -> Line:
     rig, ours = _rig("int8-transformer", folder)
-    peer = by_hand("onnxruntime_dynamic_int8", rig.baseline, "MatMul", out=folder / "peer-dynamic.onnx")
+    peer = by_hand("onnxruntime_dynamic_int8", rig.baseline, "MatMul,Gather", out=folder / "peer-dynamic.onnx")
     cosines = [_cosine(rig, artifact.path) for artifact in (peer, ours)]
     theirs, own = (rig.measure(artifact.path, METRIC, batches=(1,)) for artifact in (peer, ours))
     return Line(
@@ -35,7 +35,7 @@ def _int8(folder: Path, trained: Path | None) -> Line:
     )
 
 
-def _structural(folder: Path, trained: Path | None) -> Line:
+def _structural(folder: Path, options: Options) -> Line:
     rig, ours = _rig("smaller-transformer", folder)
     own = rig.measure(ours.path, METRIC, batches=(1,))
     good = own.change * 100 >= -STRUCTURAL_POINTS and own.at_least(STRUCTURAL_SMALLER, STRUCTURAL_FASTER)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compressionhub.site.bench.peers import material
-from compressionhub.site.bench.peers.line import Line
+from compressionhub.site.bench.peers.line import Line, Options
 from compressionhub.site.bench.peers.rig import Artifact, Measured, Rig, by_hand, converted, recipe
 
 TITLE = "SmolLM2-135M"
@@ -31,11 +31,11 @@ def _line(bits: int, folder: Path) -> Line:
     )  # fmt: skip
 
 
-def _4_bits(folder: Path, trained: Path | None) -> Line:
+def _4_bits(folder: Path, options: Options) -> Line:
     return _line(4, folder)
 
 
-def _8_bits(folder: Path, trained: Path | None) -> Line:
+def _8_bits(folder: Path, options: Options) -> Line:
     return _line(8, folder)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compressionhub.site.bench.peers import material
-from compressionhub.site.bench.peers.line import Line
+from compressionhub.site.bench.peers.line import Line, Options
 from compressionhub.site.bench.peers.rig import Measured, Rig, by_hand, recipe
 
 TITLE = "recurrent speech detector"
@@ -11,7 +11,7 @@ MOST_LOST, SMALLER, FASTER = 0.0005, 1.45, 1.35
 METRIC = "auc"
 
 
-def _int8(folder: Path, trained: Path | None) -> Line:
+def _int8(folder: Path, options: Options) -> Line:
     network = material.package_file("silero-vad", "silero_vad", "data/silero_vad_16k_op15.onnx")
     data = material.frames(folder, network)
     ours = recipe("int8-recurrent", network, data, folder, contract=_contract(folder))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compressionhub.site.bench.peers import material
-from compressionhub.site.bench.peers.line import Line
+from compressionhub.site.bench.peers.line import Line, Options
 from compressionhub.site.bench.peers.rig import BY_HAND, Measured, Rig, by_hand, command, recipe
 
 TITLE = "tabular anomaly perceptron"
@@ -12,7 +12,7 @@ MOST_LOST = 0.001
 METRIC = "ap"
 
 
-def _narrow(folder: Path, trained: Path | None) -> Line:
+def _narrow(folder: Path, options: Options) -> Line:
     data, network = material.anomalies(folder), folder / "perceptron.onnx"
     if not network.exists():
         command(BY_HAND / "train_perceptron.py", data, network)
