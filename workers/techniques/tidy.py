@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Tidy(Technique):
-    """Remove what the file does not need: constant computations, decided branches, duplicates, dead ends, long names.
+    """Remove what the file does not need: constant work, decided branches, duplicates, dead ends, long names.
 
     Lossless: predictions stay the same, bit for bit wherever the order of operations allows.
     Equal weights are stored once, batch-norm is multiplied into the convolution before it, and
