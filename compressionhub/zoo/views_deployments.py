@@ -28,6 +28,9 @@ from compressionhub.zoo.models import Deployment, Entry
 @team_required
 def record(request: HubRequest) -> HttpResponse:
     """The form: what serves which workload. The address names an entry or a version to begin with."""
+    if not {"entry", "version"} & request.GET.keys():
+        messages.info(request, "Choose the model that serves; a deployment is recorded on its page.")
+        return redirect("library:models")
     version, entry = _named(request)
     require(request.user, Verb.RECORD_DEPLOYMENT, version.team)
     form = DeploymentForm(version.team, request.POST or None, version=version, entry=entry)

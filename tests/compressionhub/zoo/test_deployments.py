@@ -120,6 +120,15 @@ def test_every_deed_is_in_the_audit_trail(record, entry, bob):
     assert found["deployment.traffic"].detail["actual_monthly"] == 7.0
 
 
+def test_an_address_that_names_nothing_leads_to_the_models(client, bob):
+    client.force_login(bob)
+
+    answer = client.get("/deployments/record/", follow=True)
+
+    assert answer.redirect_chain == [("/models/", 302)]
+    assert "Choose the model that serves" in answer.content.decode()
+
+
 def test_ended_is_ended(record, entry, bob):
     made = record(entry, until=TODAY)
 
