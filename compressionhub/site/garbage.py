@@ -2,13 +2,14 @@
 
 import gc
 
-# Python's own 700 is meant for scripts. A large page makes tens of thousands of objects that are alive until it is
-# sent: looking through them again and again took half of its time.
-NEW_OBJECTS = 20_000
+# Python's own 700, 10, 10 are meant for scripts. A large page makes tens of thousands of objects that are alive until
+# it is sent, and a process keeps what it read of published records: looking through either again and again took half of
+# home's time.
+NEW_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS = 20_000, 10, 100
 
 
 def rarely() -> None:
     """Call it once all modules are loaded: what is alive now stays and is not looked through any more."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(NEW_OBJECTS)
+    gc.set_threshold(NEW_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS)
