@@ -31,7 +31,6 @@ TOLD: Final = 6
 CHANGED: Final = 3
 NO_WORKLOAD: Final = "No workload is set."
 ON_A_DEVICE: Final = "This workload runs on a device with a battery; its page tells how long that lasts."
-MANY: Final = {"large": True, "largeThreshold": 100}  # so many points are drawn in one stroke: a slider moves them all
 ZEROS: Final[dict[str, float]] = {"change": 0.0, "speed": 1.0}
 COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("change", "Accuracy, points", "loss"), ("speed", "Speed-up, batch 1", ""), ("p95", "p95 at peak", "p95"),
@@ -271,10 +270,10 @@ class Comparison:
         """The frame of the scatter; the script puts the points in, grey where they break a limit."""
         grey = {"color": "$base", "opacity": 0.35}
         series: list[dict[str, Any]] = [
-            {"id": "out", "type": "scatter", "symbolSize": 6, "itemStyle": grey, "data": [], **MANY}
+            {"id": "out", "type": "scatter", "symbolSize": 6, "itemStyle": grey, "data": []}
         ]
         for family, name in charts.families_of(self.found):
-            series.append({**charts.empty_series(family, name), **MANY})
+            series.append(charts.empty_series(family, name))
         front = {"type": [4, 3], "color": "$ink-3", "width": 1}
         series += [
             {
