@@ -41,6 +41,25 @@ def opened(playwright: Any, stage: Stage, path: str, *, ready: str) -> Any:
     return page
 
 
+# From a changed field to the frame after the page says that it is drawn; runs inside the page.
+CHANGE = """async ([selector, value, event]) => {
+  const field = document.querySelector(selector);
+  const drawn = new Promise((done) => document.addEventListener(event, done, { once: true }));
+  const began = performance.now();
+  field.value = value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  await drawn;
+  await new Promise((done) => requestAnimationFrame(done));
+  return performance.now() - began;
+}"""
+
+
+def changed(page: Any, selector: str, value: str, *, drawn: str) -> float:
+    """Milliseconds from a changed field to the redrawn page, which says so with the event ``drawn``."""
+    taken: float = page.evaluate(CHANGE, [selector, value, drawn])
+    return taken - TYPING_MS
+
+
 def figure(title: str, taken_ms: Sequence[float], reach_ms: float) -> Figure:
     usual = median(taken_ms)
     said = f"{usual:.0f} ms (median of {len(taken_ms)}, worst {max(taken_ms):.0f})"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from compressionhub.site.bench.browser import TYPING_MS, figure, opened
+from compressionhub.site.bench.browser import changed, figure, opened
 from compressionhub.site.bench.figure import Figure
 from compressionhub.site.bench.stage import site
 from compressionhub.site.bench.variants import fill
@@ -27,16 +27,7 @@ MOVE = """async ([key, at]) => {
   painted.port2.postMessage(0);
   return end;
 }"""
-CHANGE = """async ([name, value, typing]) => {
-  const field = document.querySelector(`[data-assumptions] [name="${name}"]`);
-  const drawn = new Promise((done) => document.addEventListener("hub:compared", done, { once: true }));
-  const began = performance.now();
-  field.value = value;
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-  await drawn;
-  await new Promise((done) => requestAnimationFrame(done));
-  return performance.now() - began - typing;
-}"""
+VOLUME = '[data-assumptions] [name="volume"]'
 
 
 def measure() -> list[Figure]:
@@ -49,11 +40,12 @@ def measure() -> list[Figure]:
         with sync_playwright() as playwright:
             page = opened(playwright, stage, "/compare/", ready="#compare-scatter canvas")
             moved = [page.evaluate(MOVE, _move(at)) for at in range(MOVES)]
-            changed = [page.evaluate(CHANGE, ["volume", str(10**9 + at * 10**8), TYPING_MS]) for at in range(CHANGES)]
+            volumes = [str(10**9 + at * 10**8) for at in range(CHANGES)]
+            redrawn = [changed(page, VOLUME, volume, drawn="hub:compared") for volume in volumes]
             page.context.browser.close()
     return [
         figure("slider to redrawn page, 1,000 variants", moved[1:], SLIDER_MS),
-        figure("changed assumption to redrawn page", changed[1:], ASSUMPTION_MS),
+        figure("changed assumption to redrawn page", redrawn[1:], ASSUMPTION_MS),
     ]
 
 

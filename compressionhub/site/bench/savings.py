@@ -1,6 +1,6 @@
 """The savings page in a real browser: a changed assumption to the redrawn page, with every figure and both drawings."""
 
-from compressionhub.site.bench.browser import TYPING_MS, figure, opened
+from compressionhub.site.bench.browser import changed, figure, opened
 from compressionhub.site.bench.figure import Figure
 from compressionhub.site.bench.stage import site
 from compressionhub.site.bench.variants import fill
@@ -9,16 +9,7 @@ TITLE = "savings page, a changed assumption"
 REACH_MS = 300.0
 VARIANTS, MODELS, CHANGES = 40, 5, 11
 
-CHANGE = """async ([value, typing]) => {
-  const field = document.querySelector('#savings [name="volume"]');
-  const drawn = new Promise((done) => document.addEventListener("htmx:afterSettle", done, { once: true }));
-  const began = performance.now();
-  field.value = value;
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-  await drawn;
-  await new Promise((done) => requestAnimationFrame(done));
-  return performance.now() - began - typing;
-}"""
+VOLUME = '#savings [name="volume"]'
 
 
 def measure() -> list[Figure]:
@@ -30,6 +21,7 @@ def measure() -> list[Figure]:
         fill(variants=VARIANTS, models=MODELS)
         with sync_playwright() as playwright:
             page = opened(playwright, stage, "/savings/", ready="#savings-results canvas")
-            taken = [page.evaluate(CHANGE, [str(10**9 + at * 10**8), TYPING_MS]) for at in range(CHANGES)]
+            volumes = [str(10**9 + at * 10**8) for at in range(CHANGES)]
+            taken = [changed(page, VOLUME, volume, drawn="htmx:afterSettle") for volume in volumes]
             page.context.browser.close()
     return [figure("savings page, changed assumption to redrawn page", taken[1:], REACH_MS)]

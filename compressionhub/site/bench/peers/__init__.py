@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
 
 
 def works() -> dict[str, Work]:
-    """Every work as network/work."""
+    """Every work, under the name of its network and its own."""
     return {f"{case}/{name}": work for case in CASES for name, work in _module(case).WORKS.items()}
 
 
