@@ -220,9 +220,9 @@ def _time(shop: Shop, served: Served, tell: Callable[[int, str], None]) -> Timin
             before, after, sample, result_sample=other, threads=host().threads, seed=order.seed, quick=order.quick
         )
         tell(5, f"service time with {order.cores} busy")
-        fed = zip(served.files, served.samples, strict=True)
-        services = [evaluation.study_service(path, feed, workers=order.cores) for path, feed in fed]
-    return Timings(study, (services[0], services[1]))
+        fed = tuple(zip(served.files, served.samples, strict=True))
+        first, second = evaluation.study_services(fed, workers=order.cores)
+    return Timings(study, (first, second))
 
 
 def _time_window(shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarray]") -> WindowTimes:

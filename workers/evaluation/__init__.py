@@ -10,7 +10,7 @@ from workers.evaluation.changes import changes
 from workers.evaluation.latency import LatencyStudy, study_latency
 from workers.evaluation.memory import peak_memory
 from workers.evaluation.predictions import Answerer, Predictions, applying, chance_level, compare, predict, score
-from workers.evaluation.service import study_service
+from workers.evaluation.service import study_services
 from workers.evaluation.sessions import open_session
 from workers.evaluation.verdict import verdict
 
@@ -29,6 +29,6 @@ __all__ = [
     "predicted_classes",
     "score",
     "study_latency",
-    "study_service",
+    "study_services",
     "verdict",
 ]

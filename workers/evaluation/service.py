@@ -1,9 +1,12 @@
 """Service time with every core busy: what a request takes on a loaded host, not on an idle one."""
 
+import struct
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,52 +17,64 @@ from workers.evaluation.sessions import Feed, feeds_for, open_session, run
 from workers.numerics.bootstrap import Floats
 from workers.report import Service
 
-SECONDS = 1.5
-FEWEST_RUNS = 20
-MOST_SECONDS = 30.0
-MOST_RUNS = 20_000
+ROUNDS = 5
+SECONDS = 0.3  # the rest of a round's bounds are also per round
+FEWEST_RUNS = 4
+MOST_SECONDS = 6.0
+MOST_RUNS = 4_000
 MOST_PROCESSES = 16  # each holds about 70 MB besides the network
-READY, GO = b"ready\n", b"go\n"
+READY, GO, COUNT = b"ready\n", b"go\n", struct.Struct("<q")
 
 
-def study_service(model: Path, sample: Feed, *, workers: int) -> Service:
-    """Batch 1 on ``workers`` sessions of one thread each, all busy at once.
+def study_services(networks: Sequence[tuple[Path, Feed]], *, workers: int) -> tuple[Service, ...]:
+    """Batch 1 on ``workers`` sessions of one thread each, all busy at once, one network after the other.
 
     The sessions are spread over processes, as on a server: in one process they would wait for each
-    other's Python. They are called without pause for 1.5 s, longer for slow networks (20 runs each),
-    at most about 30 s and one run.
+    other's Python. The networks take turns, five rounds of 0.3 s each, longer for slow ones (20 runs in
+    all, at most about 30 s and ten runs), and a figure is the median of its rounds: what else happens on
+    the host falls on all of them, and a pause of a few milliseconds cannot pass for a network's own.
 
     Args:
-        model: an ONNX file.
-        sample: one sample as a batch of one, by input name.
+        networks: ONNX files, each with one sample as a batch of one, by input name.
         workers: how many sessions, usually the cores of the host.
 
     Returns:
-        Mean, 95th percentile and squared coefficient of variation (variance over squared mean) of single runs.
+        For each network mean, 95th percentile and squared coefficient of variation (variance over squared
+        mean) of single runs.
 
     Raises:
-        YoursToFix: if ``workers`` is not positive, or the network does not take the sample.
+        YoursToFix: if ``workers`` is not positive, or a network does not take its sample.
         OursToFix: if a process dies, for example for want of memory.
     """
     if workers < 1:
         raise YoursToFix(
             f"Expected at least one worker, found {workers}.", hint="Give the number of cores.", code="service.workers"
         )
-    Server(model, sample)  # a misfit is told here, in our words
-    try:
-        servers = [Remote(model, sample, sessions) for sessions in shares(workers)]
-    except OSError:  # no process may be started here
-        return summarize(serve_together(model, sample, workers), workers=workers)
-    try:
-        for server in servers:
-            server.wait_until_ready()
-        for server in servers:
-            server.go()
-        seconds = np.concatenate([server.seconds() for server in servers])
-    finally:
-        for server in servers:
-            server.end()
-    return summarize(seconds, workers=workers)
+    for network in networks:
+        Server(*network)  # a misfit is told here, in our words
+    with ExitStack() as ends:
+        try:
+            groups = [[_begin(ends, *network, each) for each in shares(workers)] for network in networks]
+        except OSError:  # no process may be started here
+            turns = [[serve_together(*network, workers) for network in networks] for _ in range(ROUNDS)]
+        else:
+            turns = [[_round(group) for group in groups] for _ in range(ROUNDS)]
+    return tuple(summarize(rounds, workers=workers) for rounds in zip(*turns, strict=True))
+
+
+def _begin(ends: ExitStack, model: Path, sample: Feed, sessions: int) -> "Remote":
+    server = Remote(model, sample, sessions)
+    ends.callback(server.end)
+    return server
+
+
+def _round(group: "list[Remote]") -> Floats:
+    """One turn of one network: its service times in seconds."""
+    for server in group:
+        server.wait_until_ready()
+    for server in group:
+        server.go()
+    return np.concatenate([server.seconds() for server in group])
 
 
 def shares(workers: int) -> list[int]:
@@ -68,11 +83,13 @@ def shares(workers: int) -> list[int]:
     return [workers // processes + (position < workers % processes) for position in range(processes)]
 
 
-def summarize(seconds: Floats, *, workers: int) -> Service:
-    """The figures of a queueing model from single service times in seconds, shape (n,)."""
-    mean = float(seconds.mean())
-    p95 = float(np.quantile(seconds, 0.95))
-    return Service(workers=workers, mean_ms=mean * 1000, p95_ms=p95 * 1000, cv2=float(seconds.var() / mean**2))
+def summarize(rounds: Sequence[Floats], *, workers: int) -> Service:
+    """The figures of a queueing model from single service times in seconds, shape (n,) for each round."""
+    means = [seconds.mean() for seconds in rounds]
+    spreads = [seconds.var() / mean**2 for seconds, mean in zip(rounds, means, strict=True)]
+    tails = [np.quantile(seconds, 0.95) for seconds in rounds]
+    mean, tail, spread = (float(np.median(each)) for each in (means, tails, spreads))
+    return Service(workers=workers, mean_ms=mean * 1000, p95_ms=tail * 1000, cv2=spread)
 
 
 class Remote:
@@ -85,20 +102,19 @@ class Remote:
         self.sample = probe.packed(sample)
 
     def wait_until_ready(self) -> None:
-        self._tell(str(len(self.sample)).encode() + b"\n" + self.sample)
-        assert self.process.stdout is not None
-        if self.process.stdout.readline() != READY:
-            raise self._death()
+        if self.sample:
+            self._tell(str(len(self.sample)).encode() + b"\n" + self.sample)
+            self.sample = b""
+            if self._heard(len(READY)) != READY:
+                raise self._death()
 
     def go(self) -> None:
         self._tell(GO)
 
     def seconds(self) -> Floats:
-        """The service times it saw; waits until it has finished."""
-        said, errors = self.process.communicate()
-        if self.process.returncode:
-            raise self._death(errors)
-        return np.frombuffer(said, dtype=np.float64)
+        """The service times of its last turn; waits until it has finished."""
+        (count,) = COUNT.unpack(self._heard(COUNT.size))
+        return np.frombuffer(self._heard(count * 8), dtype=np.float64)
 
     def end(self) -> None:
         """Leave nothing behind, whatever happened."""
@@ -114,8 +130,15 @@ class Remote:
         except BrokenPipeError:
             raise self._death() from None
 
-    def _death(self, errors: bytes | None = None) -> OursToFix:
-        said = self.process.communicate()[1] if errors is None else errors
+    def _heard(self, size: int) -> bytes:
+        assert self.process.stdout is not None
+        content = self.process.stdout.read(size)
+        if len(content) != size:
+            raise self._death()
+        return content
+
+    def _death(self) -> OursToFix:
+        said = self.process.communicate()[1]
         return OursToFix(
             f"Expected the network to serve in a process of its own, but that process ended: "
             f"{probe.last_words(said, self.process.returncode)}",
@@ -125,14 +148,16 @@ class Remote:
 
 
 def main(model: str, sessions: str) -> None:
-    """In a process of its own: read the sample, get ready, wait for the word, serve, write the times (float64)."""
+    """In a process of its own: read the sample, get ready, serve at each word, write how many times and the times (float64)."""
     size = int(sys.stdin.buffer.readline())
     sample = probe.unpacked(sys.stdin.buffer.read(size))
     servers = [Server(Path(model), sample) for _ in range(int(sessions))]
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
-    if sys.stdin.buffer.readline() == GO:
-        sys.stdout.buffer.write(busy(servers).tobytes())
+    while sys.stdin.buffer.readline() == GO:
+        seconds = busy(servers)
+        sys.stdout.buffer.write(COUNT.pack(len(seconds)) + seconds.tobytes())
+        sys.stdout.buffer.flush()
 
 
 def serve_together(model: Path, sample: Feed, workers: int) -> Floats:
@@ -155,7 +180,7 @@ def busy(servers: list["Server"]) -> Floats:
 
 
 class Server:
-    """One session, warmed up, and the service times it saw."""
+    """One session, warmed up, and the service times of its last turn."""
 
     def __init__(self, model: Path, sample: Feed) -> None:
         self.session = open_session(model, threads=1)
@@ -172,7 +197,7 @@ class Server:
             self.fault = fault
 
     def _work(self) -> None:
-        call, feed, seconds = self.session.run, self.feed, self.seconds
+        call, feed, seconds = self.session.run, self.feed, []
         call(None, feed)  # not counted: the others are only starting
         begin = last = time.perf_counter()
         while goes_on(last - begin, len(seconds)):
@@ -180,6 +205,7 @@ class Server:
             call(None, feed)
             last = time.perf_counter()
             seconds.append(last - start)
+        self.seconds = seconds
 
 
 def goes_on(elapsed: float, runs: int) -> bool:

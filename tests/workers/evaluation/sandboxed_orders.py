@@ -20,4 +20,4 @@ def perform(
 ) -> None:
     sample = {"x": np.ones((1, 2048), np.float32)}
     emit(Log(text=str(evaluation.peak_memory(Path(str(order.model)), sample))))
-    emit(Log(text=str(evaluation.study_service(Path(str(order.model)), sample, workers=2).workers)))
+    emit(Log(text=str(evaluation.study_services([(Path(str(order.model)), sample)], workers=2)[0].workers)))
