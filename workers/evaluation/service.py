@@ -30,9 +30,10 @@ def study_services(networks: Sequence[tuple[Path, Feed]], *, workers: int) -> tu
     """Batch 1 on ``workers`` sessions of one thread each, all busy at once, one network after the other.
 
     The sessions are spread over processes, as on a server: in one process they would wait for each
-    other's Python. The networks take turns, five rounds of 0.3 s each, longer for slow ones (20 runs in
-    all, at most about 30 s and ten runs), and a figure is the median of its rounds: what else happens on
-    the host falls on all of them, and a pause of a few milliseconds cannot pass for a network's own.
+    other's Python. A time is what the session spent on a core, waiting for memory included: on a host that
+    also does something else, a preemption of 4 ms would otherwise pass for a network's own 0.05 ms. The
+    networks take turns, five rounds of 0.3 s each, longer for slow ones (20 runs in all, at most about 30 s
+    and ten runs), and a figure is the median of its rounds, so that what else happens falls on all alike.
 
     Args:
         networks: ONNX files, each with one sample as a batch of one, by input name.
@@ -199,12 +200,11 @@ class Server:
     def _work(self) -> None:
         call, feed, seconds = self.session.run, self.feed, []
         call(None, feed)  # not counted: the others are only starting
-        begin = last = time.perf_counter()
-        while goes_on(last - begin, len(seconds)):
-            start = time.perf_counter()
+        begin = time.perf_counter()
+        while goes_on(time.perf_counter() - begin, len(seconds)):
+            start = time.thread_time()
             call(None, feed)
-            last = time.perf_counter()
-            seconds.append(last - start)
+            seconds.append(time.thread_time() - start)
         self.seconds = seconds
 
 
