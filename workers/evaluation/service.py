@@ -149,7 +149,7 @@ class Remote:
 
 
 def main(model: str, sessions: str) -> None:
-    """In a process of its own: read the sample, get ready, serve at each word, write how many times and the times (float64)."""
+    """In a process of its own: read the sample, get ready, serve at each word and write the times (count, float64)."""
     size = int(sys.stdin.buffer.readline())
     sample = probe.unpacked(sys.stdin.buffer.read(size))
     servers = [Server(Path(model), sample) for _ in range(int(sessions))]
@@ -198,7 +198,8 @@ class Server:
             self.fault = fault
 
     def _work(self) -> None:
-        call, feed, seconds = self.session.run, self.feed, []
+        call, feed = self.session.run, self.feed
+        seconds: list[float] = []
         call(None, feed)  # not counted: the others are only starting
         begin = time.perf_counter()
         while goes_on(time.perf_counter() - begin, len(seconds)):
