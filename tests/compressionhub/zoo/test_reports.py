@@ -71,6 +71,14 @@ def pdf_text(content: bytes) -> str:
     return re.sub(r"\s+", " ", pages[0].extract_text().replace("\u200b", ""))
 
 
+def test_the_paper_is_set_in_the_typeface_of_the_pages(made):
+    page = pypdf.PdfReader(io.BytesIO(files.pdf_of(made))).pages[0]
+
+    fonts = {font.get_object()["/BaseFont"].split("+")[-1] for font in page["/Resources"]["/Font"].values()}
+
+    assert {"Inter-Regular", "Inter-SemiBold", "Inter-Bold"} <= fonts
+
+
 def test_a_report_holds_the_worked_example_on_page_and_in_pdf(client, vera, made):
     client.force_login(vera)
 
