@@ -10,9 +10,10 @@ import workers.metrics
 from workers.contract import Contract, Task
 from workers.errors import Frozen
 from workers.numerics.clusters import logit_interval, spread_of
-from workers.numerics.intervals import difference_like
+from workers.numerics.intervals import difference_like, paired_difference, wilson
 from workers.numerics.one_against_rest import has_two_sides, ranked
 from workers.numerics.rank_curves import Flags, Floats
+from workers.numerics.retrieval import documents_of, ranks
 from workers.registry import members
 from workers.report import Interval, MetricDelta
 
@@ -88,10 +89,38 @@ class RankingMetric(Metric):
         return MetricDelta(value=now.value - was.value, low=low, high=high, distinguishable=low > 0 or high < 0)
 
 
+class RecallMetric(Metric):
+    """The share of queries whose document is among the ``k`` nearest by cosine, with Wilson's interval."""
+
+    k: ClassVar[int]
+
+    def applies(self, outputs: np.ndarray, labels: np.ndarray) -> bool:
+        paired = labels.ndim == 2 and labels.shape[1] == 2 and outputs.ndim == 2
+        return paired and len(documents_of(labels)) > self.k  # among so few documents every query finds its own
+
+    def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:
+        found = ranks(outputs, labels) <= self.k
+        hits, n = int(found.sum()), len(found)
+        low, high = wilson(hits, n)
+        return Interval(value=hits / n, low=low, high=high, n=n)
+
+    def compare(self, before: np.ndarray, after: np.ndarray, labels: np.ndarray, *, seed: int) -> MetricDelta:
+        was, now = ranks(before, labels) <= self.k, ranks(after, labels) <= self.k
+        gained, lost = int((now & ~was).sum()), int((was & ~now).sum())
+        low, high = paired_difference(gained, lost, len(was))
+        return MetricDelta(value=(gained - lost) / len(was), low=low, high=high, distinguishable=low > 0 or high < 0)
+
+
 @cache
 def metrics() -> dict[str, type[Metric]]:
-    """Every metric by name."""
-    return members(workers.metrics, Metric)  # type: ignore[type-abstract]
+    """Every metric by name; of a name that ends in a number, the smaller number first."""
+    found = members(workers.metrics, Metric)  # type: ignore[type-abstract]
+    return dict(sorted(found.items(), key=lambda item: _by_number(item[0])))
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or 0)
 
 
 USUAL_HEADLINES = ("mean_iou", "accuracy", "rmse")
@@ -105,7 +134,7 @@ def for_contract(contract: Contract) -> tuple[Metric, ...]:
     """
     order = (contract.headline, *USUAL_HEADLINES)
     suited = [kind for kind in metrics().values() if kind.suits(contract)]
-    return tuple(kind() for kind in sorted(suited, key=lambda kind: (_place(kind.name, order), kind.name)))
+    return tuple(kind() for kind in sorted(suited, key=lambda kind: _place(kind.name, order)))
 
 
 def _place(name: str, order: tuple[str, ...]) -> int:

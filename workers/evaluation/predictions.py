@@ -13,7 +13,7 @@ from workers.errors import OursToFix, YoursToFix
 from workers.evaluation.answers import class_labels, class_scores, numbers, see_labels_fit
 from workers.evaluation.sessions import Feed, feeds_for, fixed_batch, pick, run
 from workers.facts import Role
-from workers.metric import Metric, for_contract, metrics
+from workers.metric import Metric, RecallMetric, for_contract, metrics
 from workers.model import Progress
 from workers.numerics.classes import NO_CLASS
 from workers.numerics.next_token import NOTHING, next_token_losses
@@ -190,8 +190,10 @@ def chance_level(labels: np.ndarray, contract: Contract, name: str = "") -> floa
         return _perplexity_of_frequencies(labels)
     if contract.task is Task.EMBEDDING:
         documents = len(np.unique(labels[:, 0]))
-        places = 1 / np.arange(1, documents + 1)
-        return float(places.mean()) if name != "recall_at_1" else 1 / documents
+        kind = metrics().get(name)
+        if kind is not None and issubclass(kind, RecallMetric):
+            return min(kind.k / documents, 1.0)
+        return float((1 / np.arange(1, documents + 1)).mean())
     if contract.task is not Task.CLASSIFICATION:
         values = np.asarray(labels, dtype=np.float64)
         return float(np.sqrt(np.mean(np.square(values - values.mean(axis=0)))))

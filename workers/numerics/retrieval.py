@@ -7,6 +7,11 @@ QUERIES_AT_ONCE = 256
 ROUNDING = 1e-12  # equal vectors differ by that much in another column of the product
 
 
+def documents_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of the documents among (texts, 2) labels, each once."""
+    return np.unique(labels[labels[:, 1] == 1, 0])
+
+
 def ranks(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """The place of each query's document by cosine, 1 for the nearest; ties count against it.
 

@@ -10,7 +10,8 @@ NAMES = sorted(metrics())
 
 
 def test_the_metrics_of_the_report_are_there():
-    assert {"accuracy", "macro_f1", "rmse", "auc", "ap", "mean_iou", "mrr", "recall_at_1", "perplexity"} <= set(NAMES)
+    assert {"accuracy", "macro_f1", "rmse", "auc", "ap", "mean_iou", "mrr", "perplexity"} <= set(NAMES)
+    assert {"recall_at_1", "recall_at_5", "recall_at_10"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""MRR and recall at 1 against a slow loop over queries and documents."""
+"""MRR and recall at k against a slow loop over queries and documents."""
 
 import math
 
@@ -7,8 +7,11 @@ import pytest
 
 from workers.contract import Contract, OutputSpec, Task
 from workers.evaluation.predictions import Predictions, chance_level, compare, score
+from workers.metric import for_contract
 from workers.metrics.mrr import MeanReciprocalRank
 from workers.metrics.recall_at_1 import RecallAt1
+from workers.metrics.recall_at_5 import RecallAt5
+from workers.metrics.recall_at_10 import RecallAt10
 from workers.numerics.retrieval import ranks
 
 CONTRACT = Contract(task=Task.EMBEDDING, inputs=(), outputs=(OutputSpec(name="e", meaning="embedding"),))
@@ -45,9 +48,20 @@ def test_ranks_are_those_of_a_slow_loop(noise):
 
     expected = slow_ranks(vectors, labels)
     assert found.tolist() == expected
-    mrr, recall = MeanReciprocalRank(), RecallAt1()
-    assert mrr.measure(vectors, labels, seed=0).value == pytest.approx(sum(1 / rank for rank in expected) / 40)
-    assert recall.measure(vectors, labels, seed=0).value == pytest.approx(sum(rank == 1 for rank in expected) / 40)
+    mrr = MeanReciprocalRank().measure(vectors, labels, seed=0)
+    assert mrr.value == pytest.approx(sum(1 / rank for rank in expected) / 40)
+    for k, recall in ((1, RecallAt1()), (5, RecallAt5()), (10, RecallAt10())):
+        assert recall.measure(vectors, labels, seed=0).value == sum(rank <= k for rank in expected) / 40
+
+
+def test_recall_says_nothing_where_there_are_no_more_documents_than_places():
+    names = ["mrr", "recall_at_1", "recall_at_5", "recall_at_10"]
+
+    for count, defined in ((11, names), (10, names[:3]), (5, names[:2])):
+        vectors, labels = pairs(count, noise=1.0)
+        found = score(Predictions(vectors, labels, np.arange(len(labels))), CONTRACT, seed=0)
+        assert list(found) == defined
+    assert [metric.name for metric in for_contract(CONTRACT)] == names
 
 
 def test_a_tie_counts_against_the_network():
@@ -83,7 +97,7 @@ def test_differences_are_paired_and_have_the_sign_of_the_gain():
 
     found = compare(Predictions(bad, labels, rows), Predictions(good, labels, rows), CONTRACT, seed=0)
 
-    for name in ("mrr", "recall_at_1"):
+    for name in ("mrr", "recall_at_1", "recall_at_5", "recall_at_10"):
         before, after = (score(Predictions(one, labels, rows), CONTRACT, seed=0)[name].value for one in (bad, good))
         assert found[name].value == pytest.approx(after - before) and found[name].distinguishable
         assert found[name].low < found[name].value < found[name].high
@@ -96,3 +110,4 @@ def test_guessing_reaches_what_random_orders_reach():
 
     assert chance_level(labels, CONTRACT) == pytest.approx(np.mean(tried), rel=0.05)
     assert chance_level(labels, CONTRACT, "recall_at_1") == 1 / 50
+    assert chance_level(labels, CONTRACT, "recall_at_10") == pytest.approx(np.mean(np.array(tried) >= 1 / 10), rel=0.05)
