@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from workers.contract import Contract, InputSpec, OutputSpec, Task, TokenizerSpec
 from workers.errors import YoursToFix
 from workers.intake import directory as directories
-from workers.intake import gguf
+from workers.intake import gguf, tokenizing
 from workers.intake.companions import TOKENIZER_FILE, pack
 from workers.intake.errors import NotConverted
 from workers.intake.families import GGUF_ARCHITECTURES, Head
@@ -65,9 +65,7 @@ def _of_directory(
     from workers.intake import networks
 
     network = networks.of_directory(found)
-    beside = found.folder / TOKENIZER_FILE
-    if beside.exists():
-        shutil.copyfile(beside, scratch / TOKENIZER_FILE)
+    tokenizing.bring(found.folder, scratch / TOKENIZER_FILE)
     return network, found.settings
 
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workers import archive
-from workers.intake import safetensors
+from workers.intake import safetensors, tokenizing
 from workers.intake.errors import EXPORT, SAVE_AGAIN, NotConverted
 from workers.intake.families import Head, head_of
 
@@ -21,7 +21,10 @@ CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".cubin", ".ptx", ".exe", ".sh")
 SETTINGS = frozenset({
     "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "modules.json",
     "1_Pooling/config.json", "sentence_bert_config.json", "preprocessor_config.json", "generation_config.json",
+    "vocab.json", "added_tokens.json",
 })  # fmt: skip
+VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})  # keys are tokens, not settings
+LINES = frozenset({"vocab.txt", "merges.txt"})
 LARGEST_SETTING_BYTES = 64 << 20
 FOLLOWED_NEVER = ("auto_map", "trust_remote_code", "custom_pipelines")
 WEIGHTS = ".safetensors"
@@ -52,6 +55,7 @@ def take_out(path: Path, folder: Path) -> Directory:
     with archive.open_zip(path) as opened:
         members = _below_root(archive.files(opened))
         _refuse_pickles_and_code(members)
+        _refuse_large(members)
         settings = {name: _json(archive.read(opened, members[name]), name) for name in _settings(members)}
         _refuse_followed_code(settings)
         config = _object(settings.get("config.json"), "config.json")
@@ -59,6 +63,8 @@ def take_out(path: Path, folder: Path) -> Directory:
         head = head_of(model_type, architecture)
         _check_weights(opened, members)
         _refuse_quantized(config)
+        if head is not Head.PICTURE_CLASSES:
+            tokenizing.see_readable(members)
         for name in _listed(members):
             _extract(opened, members[name], folder / name)
     return Directory(
@@ -99,15 +105,17 @@ def _refuse_pickles_and_code(members: dict[str, zipfile.ZipInfo]) -> None:
 
 
 def _settings(members: dict[str, zipfile.ZipInfo]) -> list[str]:
-    found = [name for name in members if name in SETTINGS or name.endswith(INDEX)]
-    for name in found:
+    return [name for name in members if name in SETTINGS or name.endswith(INDEX)]
+
+
+def _refuse_large(members: dict[str, zipfile.ZipInfo]) -> None:
+    for name in (*_settings(members), *(LINES & members.keys())):
         if members[name].file_size > LARGEST_SETTING_BYTES:
             raise NotConverted(
                 f"Expected {name} below {LARGEST_SETTING_BYTES >> 20} MiB, found {members[name].file_size:,} bytes.",
                 hint=SAVE_AGAIN,
                 code="model.settings-broken",
             )
-    return found
 
 
 def _json(data: bytes, name: str) -> Any:
@@ -129,7 +137,7 @@ def _object(value: Any, name: str) -> dict[str, Any]:
 
 def _refuse_followed_code(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
-        found = next((key for key in _keys(value) if key in FOLLOWED_NEVER), "") if name != "tokenizer.json" else ""
+        found = next((key for key in _keys(value) if key in FOLLOWED_NEVER), "") if name not in VOCABULARIES else ""
         if found:
             raise NotConverted(
                 f"Expected a network of a known class, found {found!r} in {name}, which names code to fetch and run.",
@@ -196,7 +204,7 @@ def _listed(members: dict[str, zipfile.ZipInfo]) -> list[str]:
     return [
         name
         for name in members
-        if name in SETTINGS or ("/" not in name and (name.endswith(WEIGHTS) or name.endswith(INDEX)))
+        if name in SETTINGS | LINES or ("/" not in name and (name.endswith(WEIGHTS) or name.endswith(INDEX)))
     ]
 
 
