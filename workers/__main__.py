@@ -169,8 +169,8 @@ def techniques_command(options: argparse.Namespace) -> int:
             "family": kind.about.family,
             "card": kind.card(),
             "needs": sorted(kind.about.needs),
-            "accepts": kind.about.accepts,
-            "returns": kind.about.returns,
+            "takes_low_precision": kind.about.takes_low_precision,
+            "lowers_precision": kind.about.lowers_precision,
             "source": kind.about.source,
             "parameters": kind.model_json_schema(),
         }

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workers.contract import Contract
-from workers.technique import Format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +26,6 @@ class LoadedModel:
     proto: onnx.ModelProto
     contract: Contract
     notes: tuple[str, ...] = ()
-    format: Format = Format.ONNX
 
     def with_proto(self, proto: onnx.ModelProto, *notes: str) -> LoadedModel:
         return replace(self, proto=proto, notes=(*self.notes, *(note for note in notes if note not in self.notes)))

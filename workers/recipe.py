@@ -12,7 +12,7 @@ from workers import recipe_text
 from workers.errors import Frozen, YoursToFix
 from workers.facts import DatasetFacts, Role
 from workers.registry import members
-from workers.technique import About, Format, Need, Technique
+from workers.technique import About, Need, Technique
 
 MOST_STEPS = 20
 
@@ -35,10 +35,6 @@ class UnknownTechnique(YoursToFix):
 
 class BadParameters(YoursToFix):
     code = "recipe.bad-parameters"
-
-
-class FormatsDoNotChain(YoursToFix):
-    code = "recipe.formats-do-not-chain"
 
 
 class StepsConflict(YoursToFix):
@@ -117,23 +113,12 @@ class Recipe(Frozen):
         return tuple(step(item, position) for position, item in enumerate(value, start=1))
 
     def check(self, data: DatasetFacts | None) -> None:
-        """See that formats chain and needs are met.
+        """See that each step can take what the ones before it leave, and that needs are met.
 
         Raises:
-            FormatsDoNotChain: where one step returns what the next cannot take.
             StepsConflict: where a step works on floats and an earlier one has left integers.
             NeedsUnmet: where the data lacks what a step needs.
         """
-        for before, after in zip(self.steps, self.steps[1:], strict=False):
-            if before.about.returns is not after.about.accepts and Format.ONNX not in (
-                before.about.returns,
-                after.about.accepts,
-            ):
-                raise FormatsDoNotChain(
-                    f"{after.about.title} takes {after.about.accepts}, "
-                    f"but {before.about.title} returns {before.about.returns}.",
-                    hint=f"Move {after.about.title} before {before.about.title}.",
-                )
         for place, item in enumerate(self.steps):
             lowering = next((one.about for one in self.steps[:place] if one.about.lowers_precision), None)
             if lowering is not None and not item.about.takes_low_precision:

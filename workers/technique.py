@@ -32,13 +32,6 @@ class Family(StrEnum):
     COMBINED = "combined"
 
 
-class Format(StrEnum):
-    """What a technique works on. The runner converts between the two by itself."""
-
-    ONNX = "onnx"
-    FX = "fx"
-
-
 class Need(StrEnum):
     LABELS = "labels"
     CALIBRATION = "calibration"
@@ -58,8 +51,6 @@ class About(Frozen):
 
     title: str
     family: Family
-    accepts: Format = Format.ONNX
-    returns: Format = Format.ONNX
     needs: frozenset[Need] = frozenset()
     source: str
     lowers_precision: bool = False

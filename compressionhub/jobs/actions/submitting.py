@@ -47,7 +47,7 @@ def outlook(
     Raises:
         WrongState: if the model or the dataset is not ready, or the contract is not confirmed.
         Invalid: if the data, the recipe or the device cannot be used, with what would help.
-        YoursToFix: if the recipe's formats do not chain or its needs are not met.
+        YoursToFix: if the recipe's steps conflict or its needs are not met.
     """
     facts, data = ready_model(version), ready_data(dataset)
     target = profile(device)
