@@ -111,7 +111,7 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         ),
         steps=_step_reports(shop),
         environment=_environment(shop, noise=study.noise, started_at=started_at),
-        notes=_notes(shop, data) + ((served.note,) if served.note else ()),
+        notes=(*_notes(shop, data), *evaluation.left_out(before, model.contract), *filter(None, [served.note])),
         emulation=elsewhere(shop, after_path, facts, data, model.contract),
         headline=next((metric.name for metric in evaluation.applying(before, model.contract)), ""),
         changes=evaluation.changes(

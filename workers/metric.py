@@ -11,7 +11,7 @@ from workers.contract import Contract, Task
 from workers.errors import Frozen
 from workers.numerics.clusters import logit_interval, spread_of
 from workers.numerics.intervals import difference_like, paired_difference, wilson
-from workers.numerics.one_against_rest import has_two_sides, ranked
+from workers.numerics.one_against_rest import MOST_SCORES, has_two_sides, is_scored, ranked
 from workers.numerics.rank_curves import Flags, Floats
 from workers.numerics.retrieval import documents_of, ranks
 from workers.registry import members
@@ -53,6 +53,10 @@ class Metric(ABC):
         """Whether the figure is defined for this data; AUC needs answers on both sides, for example."""
         return True
 
+    def why_left_out(self, outputs: np.ndarray, labels: np.ndarray) -> str:
+        """In words, why it does not apply; empty where nobody would have expected it to."""
+        return ""
+
     @abstractmethod
     def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:
         """The figure with its 95 % interval."""
@@ -77,6 +81,13 @@ class RankingMetric(Metric):
     def applies(self, outputs: np.ndarray, labels: np.ndarray) -> bool:
         return has_two_sides(outputs, labels)
 
+    def why_left_out(self, outputs: np.ndarray, labels: np.ndarray) -> str:
+        if not is_scored(outputs, labels):
+            return "the network gives classes, not scores to rank by"
+        if outputs.size > MOST_SCORES:
+            return f"{outputs.size:,} scores, where it is measured up to {MOST_SCORES:,}"
+        return "all answers are of one class"
+
     def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:
         found = ranked(self.curve, outputs, labels)
         low, high = logit_interval(found.value, found.spread, found.fewest)
@@ -96,7 +107,12 @@ class RecallMetric(Metric):
 
     def applies(self, outputs: np.ndarray, labels: np.ndarray) -> bool:
         paired = labels.ndim == 2 and labels.shape[1] == 2 and outputs.ndim == 2
-        return paired and len(documents_of(labels)) > self.k  # among so few documents every query finds its own
+        return paired and len(documents_of(labels)) > self.k  # among so few every query finds its own
+
+    def why_left_out(self, outputs: np.ndarray, labels: np.ndarray) -> str:
+        if labels.ndim != 2 or outputs.ndim != 2:
+            return ""
+        return f"among {len(documents_of(labels))} documents every query would find its own"
 
     def measure(self, outputs: np.ndarray, labels: np.ndarray, *, seed: int) -> Interval:
         found = ranks(outputs, labels) <= self.k

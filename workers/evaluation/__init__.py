@@ -9,7 +9,16 @@ from workers.evaluation.answers import class_name, predicted_classes
 from workers.evaluation.changes import changes
 from workers.evaluation.latency import LatencyStudy, study_latency
 from workers.evaluation.memory import peak_memory
-from workers.evaluation.predictions import Answerer, Predictions, applying, chance_level, compare, predict, score
+from workers.evaluation.predictions import (
+    Answerer,
+    Predictions,
+    applying,
+    chance_level,
+    compare,
+    left_out,
+    predict,
+    score,
+)
 from workers.evaluation.service import study_services
 from workers.evaluation.sessions import open_session
 from workers.evaluation.verdict import verdict
@@ -23,6 +32,7 @@ __all__ = [
     "changes",
     "class_name",
     "compare",
+    "left_out",
     "open_session",
     "peak_memory",
     "predict",

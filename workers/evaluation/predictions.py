@@ -164,6 +164,16 @@ def applying(predictions: Predictions, contract: Contract) -> tuple[Metric, ...]
     return tuple(metric for metric in for_contract(contract) if metric.applies(outputs, labels))
 
 
+def left_out(predictions: Predictions, contract: Contract) -> tuple[str, ...]:
+    """Which metrics of the task are not there and why, a sentence each; none without labels."""
+    if predictions.labels is None:
+        return ()
+    outputs, labels = readable(predictions, contract)
+    absent = [metric for metric in for_contract(contract) if not metric.applies(outputs, labels)]
+    reasons = {metric.about.title: metric.why_left_out(outputs, labels) for metric in absent}
+    return tuple(f"{title} was left out: {why}." for title, why in reasons.items() if why)
+
+
 def compare(before: Predictions, after: Predictions, contract: Contract, *, seed: int) -> dict[str, MetricDelta]:
     """``after`` minus ``before`` in every metric that suits, paired sample by sample.
 

@@ -11,7 +11,7 @@ class Ap(RankingMetric):
     """The mean precision at each positive answer: of class 1 of two, or the mean over classes, each against the rest.
 
     The figure to look at where positives are rare: always saying no has a high accuracy and an average precision
-    equal to the share of positives. Measured for up to 100 classes and 20 million scores.
+    equal to the share of positives. Measured for up to 20 million scores, answers times classes.
     """
 
     name: ClassVar[str] = "ap"

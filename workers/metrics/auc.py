@@ -11,7 +11,7 @@ class Auc(RankingMetric):
     """The area under the ROC curve: of class 1 of two, or the mean over all classes, each against the rest.
 
     It does not depend on a threshold or on how rare a class is. Variances are DeLong's; where each frame or pixel has
-    an answer they are Obuchowski's, over samples. Measured for up to 100 classes and 20 million scores.
+    an answer they are Obuchowski's, over samples. Measured for up to 20 million scores, answers times classes.
     """
 
     name: ClassVar[str] = "auc"

@@ -10,7 +10,6 @@ from workers.numerics.classes import NO_CLASS, Classes
 from workers.numerics.clusters import spread_of
 from workers.numerics.rank_curves import Flags, Floats, rank_scores
 
-MOST_CLASSES = 100
 MOST_SCORES = 20_000_000
 Curve = Callable[[Floats, Flags], tuple[float, Floats]]
 
@@ -31,9 +30,12 @@ class Ranked:
 
 def has_two_sides(outputs: NDArray[np.floating], labels: Classes) -> bool:
     """Whether classes can be ranked: there are scores, not too many, and answers of more than one class."""
-    scored = outputs.ndim == labels.ndim + 1
-    small = scored and outputs.shape[-1] <= MOST_CLASSES and outputs.size <= MOST_SCORES
-    return small and len(np.unique(labels[labels != NO_CLASS])) > 1
+    return is_scored(outputs, labels) and outputs.size <= MOST_SCORES and len(np.unique(labels[labels != NO_CLASS])) > 1
+
+
+def is_scored(outputs: NDArray[np.floating], labels: Classes) -> bool:
+    """Whether each answer has a score for each class, and is not a class alone."""
+    return outputs.ndim == labels.ndim + 1
 
 
 def ranked(curve: Curve, outputs: NDArray[np.floating], labels: Classes) -> Ranked:
@@ -49,10 +51,12 @@ def ranked(curve: Curve, outputs: NDArray[np.floating], labels: Classes) -> Rank
     scores = rank_scores(outputs.reshape(-1, outputs.shape[-1])[counted])
     samples = np.arange(len(labels)).repeat(labels.size // len(labels))[counted]
     classes = [1] if scores.shape[1] == 2 else np.unique(flat).tolist()
-    figures = [curve(_worst_for_nan(scores[:, one], flat == one), flat == one) for one in classes]
-    influence = np.mean([moved for _, moved in figures], axis=0)
+    value, influence = 0.0, np.zeros(len(flat))
+    for one in classes:  # added up at once: a thousand classes would not fit side by side
+        figure, moved = curve(_worst_for_nan(scores[:, one], flat == one), flat == one)
+        value, influence = value + figure / len(classes), influence + moved / len(classes)
     fewest = sum(min(int(np.sum(flat == one)), int(np.sum(flat != one))) for one in classes)
-    return Ranked(float(np.mean([value for value, _ in figures])), influence, samples, min(fewest, len(labels)))
+    return Ranked(value, influence, samples, min(fewest, len(labels)))
 
 
 def _worst_for_nan(scores: Floats, positive: Flags) -> Floats:

@@ -5,6 +5,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from workers.contract import Contract, OutputSpec, Task
+from workers.evaluation.predictions import Predictions, left_out
 from workers.metrics.ap import Ap
 from workers.metrics.auc import Auc
 from workers.numerics.rank_curves import auc, average_precision, rank_scores
@@ -136,4 +138,38 @@ def test_it_is_not_measured_where_it_is_not_defined(name):
     assert METRICS[name].applies(scores, np.array([0, 1, 1]))
     assert not METRICS[name].applies(scores, np.array([1, 1, 1]))  # one class only
     assert not METRICS[name].applies(np.array([0.0, 1.0, 1.0]), np.array([0, 1, 1]))  # class numbers, no scores
-    assert not METRICS[name].applies(np.zeros((3, 101)), np.array([0, 1, 1]))
+    crowd = np.broadcast_to(np.float32(0), (20_001, 1000))
+    assert not METRICS[name].applies(crowd, np.arange(20_001) % 2)  # more scores than can be ordered in time
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_thousand_classes_are_the_mean_over_those_that_occur(name):
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 150, 400)
+    logits = rng.normal(size=(400, 1000)) + 3 * np.eye(1000)[labels]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wanted = np.mean([SOURCES[name](labels == one, shares[:, one]) for one in np.unique(labels)])
+
+    found = METRICS[name].measure(logits, labels, seed=0)
+
+    assert METRICS[name].applies(logits, labels)
+    assert found.value == pytest.approx(wanted) and found.low < found.value < found.high
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "why"),
+    [
+        (np.eye(3)[[0, 1, 1]], [1, 1, 1], "all answers are of one class"),
+        (np.array([0.0, 1.0, 1.0]), [0, 1, 1], "the network gives classes"),
+        (np.broadcast_to(np.float32(0), (20_001, 1000)), [0, 1] * 10_000 + [0], "20,001,000 scores"),
+    ],
+)
+def test_a_report_says_why_they_are_not_there(outputs, labels, why):
+    meaning = "labels" if outputs.ndim == 1 else "logits"
+    contract = Contract(task=Task.CLASSIFICATION, inputs=(), outputs=(OutputSpec(name="y", meaning=meaning),))
+
+    said = left_out(Predictions(outputs, np.array(labels), np.arange(len(labels))), contract)
+
+    assert [note.partition(" was left out: ")[0] for note in said] == ["Average precision", "AUC"]
+    assert all(why in note for note in said)
+    assert left_out(Predictions(np.eye(3), np.arange(3), np.arange(3)), contract) == ()
