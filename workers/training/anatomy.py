@@ -103,10 +103,10 @@ class _Finder:
     def attention(self) -> Iterator[Organ]:
         for node in self.module.graph.nodes:
             organ = None
-            if op_type(node) == "Softmax" and len(self.shapes.sizes.get(node, ())) == 4:
+            if op_type(node) == "Softmax" and len(self.shapes.sizes.get(node, ())) in (3, 4):
                 organ = self._around_softmax(node)
             elif op_type(node) == "Attention":
-                organ = self._heads(node, list(node.args[:3]), node, _heads_of(node, self.shapes))
+                organ = self._heads(node, list(node.args[:3]), node, _head_width(node, self.shapes))
             if organ is not None:
                 self.taken.update(organ.paths)
                 yield organ
@@ -141,10 +141,10 @@ class _Finder:
         if product is None or scores is None:
             return None
         factors = [scores.args[0], scores.args[1], product.args[1]]
-        return self._heads(softmax, factors, product, self.shapes.sizes[softmax][1])
+        return self._heads(softmax, factors, product, self.shapes.sizes[product][-1])
 
-    def _heads(self, core: fx.Node, factors: list[Any], product: fx.Node, heads: int) -> Organ | None:
-        """The organ of one attention; None where its layers are shared, or its parts do not add up."""
+    def _heads(self, core: fx.Node, factors: list[Any], product: fx.Node, each: int) -> Organ | None:
+        """The organ of one attention, ``each`` features a head; None where layers are shared or do not add up."""
         sources = [self._above(factor) for factor in factors]
         calls = [made[0] if len(made) == 1 else None for made, _ in sources]
         readers, below = self._below(product)
@@ -155,8 +155,8 @@ class _Finder:
         if not all(self._is_linear(call) and str(call.target) in self.own for call in everything if call is not None):
             return None
         reader = self._linear(readers[0])
-        makers = self._makers(paths, reader.in_features, heads)
-        if makers is None or heads < 2:
+        makers = self._makers(paths, reader.in_features, each)
+        if makers is None:
             return None
         units, made = makers
         between = (*(node for _, nodes in sources for node in nodes), core, product, *below)
@@ -170,12 +170,12 @@ class _Finder:
             readers[0],
         )
 
-    def _makers(self, paths: list[str], width: int, heads: int) -> tuple[int, tuple[Maker, ...]] | None:
+    def _makers(self, paths: list[str], width: int, each: int) -> tuple[int, tuple[Maker, ...]] | None:
         """The units and the layers that make them: heads, or groups of heads that share keys and values."""
         rows = [int(self.module.get_submodule(path).out_features) for path in paths]  # type: ignore[arg-type]
-        if width % heads:
+        if not each or width % each or width == each:
             return None
-        each = width // heads
+        heads = width // each
         if len(set(paths)) == 1:
             return (heads, (Maker(paths[0], each, 3),)) if rows[0] == 3 * width else None
         if len(set(paths)) != len(paths) or rows[0] != width or rows[1] != rows[2] or rows[1] % each:
@@ -218,11 +218,13 @@ class _Finder:
         return self.module.get_submodule(str(node.target))
 
 
-def _heads_of(node: fx.Node, shapes: Shapes) -> int:
-    """How many heads an Attention node has."""
+def _head_width(node: fx.Node, shapes: Shapes) -> int:
+    """How many features each head of an Attention node has; 0 where that is not said."""
     query = shapes.sizes.get(node.args[0], ()) if isinstance(node.args[0], fx.Node) else ()
     stated: Any = node.kwargs.get("q_num_heads")
-    return int(stated or (query[1] if len(query) == 4 else 0))
+    if len(query) == 4:
+        return query[-1]
+    return query[-1] // stated if query and stated else 0
 
 
 def _is_product(node: fx.Node) -> bool:

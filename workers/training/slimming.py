@@ -24,6 +24,7 @@ from workers.training.anatomy import Kind, Organ
 Criterion = Literal["l1", "l2", "taylor", "geometric-median"]
 COUNTING = frozenset({"Reshape", "Expand"})
 END = 2**31 - 1  # of any shape
+FOUND_OUT = -1  # how a target shape says that an entry follows from the others
 TOLERANCE = 1e-3  # of the largest output
 
 
@@ -124,7 +125,7 @@ def take_out(module: fx.GraphModule, losses: Iterable[Loss], example: tuple[Tens
         kept = torch.tensor(sorted(set(range(organ.units)) - set(loss.gone.tolist())))
         for maker in organ.makers:
             _keep(_linear(module, maker.path), maker.rows(kept, organ.units), axis=0)
-        _recount(module, organ, len(kept), shapes)
+        _recount(module, organ, len(kept), shapes, len(example[0]))
         _keep(_linear(module, organ.reader), organ.columns(kept), axis=1)
     module.graph.lint()
     module.recompile()
@@ -142,11 +143,15 @@ def _keep(layer: nn.Linear, wanted: Tensor, *, axis: int) -> None:
         layer.in_features = len(wanted)
 
 
-def _recount(module: fx.GraphModule, organ: Organ, kept: int, shapes: anatomy.Shapes) -> None:
-    """Let shapes between the layers count the units that are left."""
+def _recount(module: fx.GraphModule, organ: Organ, kept: int, shapes: anatomy.Shapes, rows: int) -> None:
+    """Let shapes between the layers count the units that are left.
+
+    Args:
+        rows: in the example the shapes are of; some networks put the heads of all rows on one axis.
+    """
     if organ.kind != "heads":
         return
-    sizes = _counted(module, organ, kept)
+    sizes = _counted(organ, kept, rows)
     for node in organ.between:
         kind = anatomy.op_type(node)
         if kind in COUNTING:
@@ -159,15 +164,18 @@ def _recount(module: fx.GraphModule, organ: Organ, kept: int, shapes: anatomy.Sh
             node.kwargs = node.kwargs | {name: sizes[old] for name, old in counts.items() if old}
 
 
-def _counted(module: fx.GraphModule, organ: Organ, kept: int) -> dict[int, int]:
+def _counted(organ: Organ, kept: int, rows: int) -> dict[int, int]:
     """Numbers that count units, or heads, or rows of all of them, and what they become.
+
+    The heads of all rows together are left for the shape to find out.
 
     Called while the makers are already smaller and the reader is not.
     """
     per_head = min(maker.width for maker in organ.makers)
     numbers = {organ.units * each for maker in organ.makers for each in (maker.width, maker.width * maker.parts)}
-    heads = organ.reads // per_head
-    return {number: number // organ.units * kept for number in (*numbers, organ.units * heads, organ.units)}
+    heads = organ.units * (organ.reads // per_head)
+    counted = {number: number // organ.units * kept for number in (*numbers, heads, organ.units)}
+    return {rows * heads: FOUND_OUT, rows * organ.units: FOUND_OUT} | counted
 
 
 def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], shapes: anatomy.Shapes) -> None:
@@ -182,23 +190,26 @@ def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], shap
             node.update_arg(1, (*target[:place], sizes[made[place]], *target[place + 1 :]))
     elif isinstance(target, fx.Node):
         is_listed = anatomy.op_type(target) == "Concat" and len(target.args) == len(made)  # entry by entry
-        known = tuple(_number(part) for part in target.args) if is_listed else made  # else any may be a fixed one
+        known = tuple(map(_number, target.args)) if is_listed else made  # else any may be a fixed one
         place = _counting(known, made, sizes, shared)
         if place is not None:
             node.update_arg(1, _with_entry(module, node, place, sizes[made[place]], is_listed=is_listed))
 
 
 def _counting(target: tuple[Any, ...], made: tuple[int, ...], sizes: dict[int, int], shared: int) -> int | None:
-    """Where a target shape counts units with a fixed number; None where it finds out by itself.
+    """Where a target shape counts units with a fixed number, or computes one from them; None where it finds out itself.
 
     Args:
-        target: -1 and 0 where a number is found out.
+        target: -1 and 0 where a number is found out, None where it is computed.
         made: the shape that came out.
         shared: leading axes that are those of the input, which come last.
     """
     places: tuple[int, ...] = (*range(max(shared, 1), len(made)), *range(1, shared))
     for place in places:
-        if made[place] in sizes and target[place] == made[place]:
+        becomes = sizes.get(made[place], 0)
+        if becomes and target[place] == made[place]:
+            return place
+        if becomes == FOUND_OUT and target[place] is None and FOUND_OUT not in target:
             return place
         if place >= shared and target[place] == -1:
             return None
@@ -232,11 +243,11 @@ def _with_entry(module: fx.GraphModule, node: fx.Node, place: int, number: int, 
 
 
 def _number(entry: Any) -> Any:
-    """The one number of a constant part of a shape; 0 for a part that is computed."""
+    """The one number of a constant part of a shape; None for a part that is computed."""
     if isinstance(entry, fx.Node) and entry.target is constant:
         values = np.array(entry.args[0]).ravel()
-        return int(values[0]) if len(values) == 1 else 0
-    return 0
+        return int(values[0]) if len(values) == 1 else None
+    return None
 
 
 def _linear(module: fx.GraphModule, path: str) -> Any:
