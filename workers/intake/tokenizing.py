@@ -69,7 +69,7 @@ def _made(folder: Path) -> str:
         lacking = vocabulary - backend.get_vocab().keys()
     except Exception as error:  # the tokenizers library raises plain Exception
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise _unreadable(f"files of which transformers says: {said[0][:160]}") from None
+        raise _unreadable(f"files of which transformers says: {said[0][:160].rstrip(': ')}") from None
     if lacking:
         raise _unreadable(f"a {type(made).__name__} without {len(lacking):,} of their tokens")
     backend.no_truncation()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from workers.contract import Task
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.technique import Fit, Technique
 
@@ -19,7 +20,10 @@ LearnFrom: TypeAlias = Annotated[
     Literal["both", "labels", "baseline"],
     Field(
         title="Learn from",
-        description="Labels, the answers of the untouched baseline, or both; without labels, the baseline.",
+        description=(
+            "Labels, the answers of the untouched baseline, or both; without labels, the baseline. "
+            "A language model learns from its text alone."
+        ),
     ),
 ]
 Epochs: TypeAlias = Annotated[
@@ -75,7 +79,10 @@ TeacherWeight: TypeAlias = Annotated[
         gt=0,
         le=1,
         title="Weight of the teacher",
-        description="How much the answers of the untouched baseline count beside the labels; 1 leaves the labels out.",
+        description=(
+            "How much the answers of the untouched baseline count beside the labels; 1 leaves the labels out. "
+            "Without effect on a language model, which learns from its text alone."
+        ),
         json_schema_extra={"unit": "fraction", "step": 0.05},
     ),
 ]
@@ -158,11 +165,20 @@ class TrainingStep(Technique):
         )
 
     def school(self, model: LoadedModel, bench: Workbench) -> School:
-        """The rows and the exam; the teacher is the job's baseline, or ``model`` where there is none."""
+        """The rows and the exam; the teacher is the job's baseline, or ``model`` where there is none.
+
+        A language model has no teacher but its text, and the log says so where one was asked for.
+        """
         from workers import training
         from workers.training.views import VIEWS
 
-        return training.School(bench, self.weights(bench), bench.baseline or model, self.rows or None, VIEWS[self.vary])
+        weights = self.weights(bench)
+        if bench.contract.task is Task.CAUSAL_LM and weights.teacher > 0:
+            bench.log(
+                "Learns from the text alone: a teacher's scores for every token of every text would not fit in memory.",
+                level="warning",
+            )
+        return training.School(bench, weights, bench.baseline or model, self.rows or None, VIEWS[self.vary])
 
     def weights(self, bench: Workbench) -> Weights:
         """How much labels and teacher count: the teacher alone where there is no label to learn from."""

@@ -32,7 +32,8 @@ class Distillation(TrainingStep):
     most alike, through adapters that are dropped at the end.
 
     By default the same student is also trained without its teacher, so that the log tells what the teacher was worth;
-    the better of the two is kept. Typical gains lie between 0 and 2 points.
+    the better of the two is kept. Typical gains lie between 0 and 2 points. The student of a language model learns from
+    the text, and with inner features from those; the teacher's scores for every token would not fit in memory.
     """
 
     about: ClassVar = About(
@@ -117,13 +118,14 @@ class Distillation(TrainingStep):
         teacher = training.trainable(model, self.about.title, bench)
         student = self._student(teacher, bench)
         school = self.school(model, bench)
-        alone = school.without_teacher() if self.compare else None
+        has_teacher = school.weights.teacher > 0 or self.features > 0
+        alone = school.without_teacher() if self.compare and has_teacher else None
         lonely = training.copied(student) if alone is not None else None
         found = self._taught(student, teacher, school, bench.part(0, 1 if alone is None else 0.5))
-        bench.log(f"Distilled student: {school.exam_name} {found.best:.4f} on validation data.")
+        bench.log(f"Distilled student: {school.exam_name} {school.shown(found.best):.4f} on validation data.")
         if alone is not None and lonely is not None:
             other = training.train(lonely, alone, self.plan(), bench.part(0.5, 1), name="without teacher: ")
-            student = self._better(student, found, lonely, other, bench)
+            student = self._better(student, found, lonely, other, school)
         bench.progress(1, 1, "Trained")
         return training.written(student, model)
 
@@ -144,15 +146,15 @@ class Distillation(TrainingStep):
         return training.train(student, school, self.plan(), bench)
 
     def _better(
-        self, student: fx.GraphModule, found: Trained, lonely: fx.GraphModule, other: Trained, bench: Workbench
+        self, student: fx.GraphModule, found: Trained, lonely: fx.GraphModule, other: Trained, school: School
     ) -> fx.GraphModule:
         """The better of the two students on validation data, after saying what the teacher was worth."""
-        gain = found.best - other.best
-        said = f"The same student without a teacher: {other.best:.4f}. The teacher brought {gain:+.4f}"
-        if gain > 0:
-            bench.log(f"{said}.")
+        taught, untaught = school.shown(found.best), school.shown(other.best)
+        said = f"The same student without a teacher: {untaught:.4f}. The teacher brought {taught - untaught:+.4f}"
+        if found.best > other.best:
+            school.bench.log(f"{said}.")
             return student
-        bench.log(f"{said}: no gain. Kept the student trained without it.", level="warning")
+        school.bench.log(f"{said}: no gain. Kept the student trained without it.", level="warning")
         return lonely
 
     def _student(self, teacher: fx.GraphModule, bench: Workbench) -> fx.GraphModule:

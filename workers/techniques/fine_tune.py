@@ -63,7 +63,7 @@ class FineTune(RecoveryStep):
         trained = training.train(module, school, self.plan(keep_zeros=self.keep_zeros), bench)
         gain = "" if trained.epoch else " No epoch was better: the network is as it came."
         bench.log(
-            f"{school.exam_name} on validation data: {trained.before:.4f} before, "
-            f"{trained.best:.4f} after epoch {trained.epoch}.{gain}"
+            f"{school.exam_name} on validation data: {school.shown(trained.before):.4f} before, "
+            f"{school.shown(trained.best):.4f} after epoch {trained.epoch}.{gain}"
         )
         return training.written(module, model) if trained.epoch else model

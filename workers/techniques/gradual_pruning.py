@@ -82,7 +82,7 @@ class GradualPruning(ZeroingStep, RecoveryStep):
         found = training.train(module, school, plan, bench, after_step=ramp.step, may_keep=lambda: ramp.is_over)
         zeros = sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
         bench.log(
-            f"{zeros:.1%} of the weights are zero. {school.exam_name} on validation data: {found.before:.4f} before, "
-            f"{found.best:.4f} after epoch {found.epoch}."
+            f"{zeros:.1%} of the weights are zero. {school.exam_name} on validation data: "
+            f"{school.shown(found.before):.4f} before, {school.shown(found.best):.4f} after epoch {found.epoch}."
         )
         return training.written(module, model)

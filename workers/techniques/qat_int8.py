@@ -117,8 +117,8 @@ class QatInt8(CalibratedInt8Step, RecoveryStep):
         school = self.school(ready, bench)
         found = training.train(module, school, self.plan(keep_zeros=True), bench.part(CALIBRATED, TRAINED))
         bench.log(
-            f"With rounding: {school.exam_name} {found.before:.4f} before training, "
-            f"{found.best:.4f} after epoch {found.epoch}, on validation data."
+            f"With rounding: {school.exam_name} {school.shown(found.before):.4f} before training, "
+            f"{school.shown(found.best):.4f} after epoch {found.epoch}, on validation data."
         )
         learnt = rounding.take_out(module)
         return training.written(module, ready).proto, learnt

@@ -111,7 +111,7 @@ class _Course:
 
     def _exam(self, epoch: int) -> float:
         value = self.school.exam(self.module)
-        self.bench.point(f"{self.name}validation {self.school.exam_name.lower()}", x=epoch, y=value)
+        self.bench.point(f"{self.name}validation {self.school.exam_name.lower()}", x=epoch, y=self.school.shown(value))
         return value
 
     def _epoch(self, epoch: int) -> None:

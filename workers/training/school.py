@@ -118,7 +118,11 @@ class School:
     @property
     def exam_name(self) -> str:
         """What the exam measures, for people."""
-        return self.metric.about.title if self.metric else "Agreement with the teacher"
+        return self.metric.about.title if self.metric else "Distance from the teacher"
+
+    def shown(self, value: float) -> float:
+        """What an exam gave, as people read it: an error or a distance with its own sign."""
+        return value if self.metric is not None and self.metric.about.higher_is_better else -value
 
     def lesson(self, rows: Tensor, generator: torch.Generator | None = None) -> Lesson:
         """Some training rows, each seen in a way drawn by ``generator``; all plainly without it or other views."""
@@ -149,9 +153,9 @@ class School:
         return total
 
     def exam(self, module: fx.GraphModule) -> float:
-        """The headline metric on validation rows, or the agreement with the teacher; higher is better.
+        """The headline metric on validation rows, or the distance from the teacher; higher is better.
 
-        Errors such as RMSE come with their sign turned.
+        Errors such as RMSE and distances come with their sign turned; see ``shown``.
         """
         outputs = self.predict(module, self.validation)
         if self.metric is None:

@@ -1,9 +1,13 @@
 """Students are smaller, learn from their teacher, and the log tells what the teacher was worth."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from tests.workers.techniques.lessons import agreement, classroom, discerning
-from tests.workers.techniques.transformers import bench_for, bert, residual
+from tests.workers.techniques.transformers import Material, bench_for, bert, decoder, residual
+from workers.contract import Task
 from workers.errors import YoursToFix
 from workers.events import Log, Point
 from workers.techniques.distillation import Distillation
@@ -60,6 +64,32 @@ def test_the_log_tells_the_gain_over_the_same_student_alone_and_the_better_one_i
     assert f"{together - alone:+.4f}" in told
     assert ("no gain" in told) == (together <= alone)
     assert agreement(student, teacher, bench) == pytest.approx(max(together, alone))
+
+
+class Prose(Material):
+    """Texts of which each token foretells the next: a word is followed by the next higher one."""
+
+    def __init__(self, contract, rows):
+        super().__init__(contract, rows)
+        self.arrays = {name: (ids[:, :1] + np.arange(6)) % 40 for name, ids in self.arrays.items()}
+
+    def batches(self, role, *, size, limit=None):
+        for batch in super().batches(role, size=size, limit=limit):
+            yield replace(batch, labels=batch.inputs["in0"], next_token=True)
+
+
+def test_the_student_of_a_language_model_learns_from_text_alone_and_the_log_says_so(tmp_path):
+    plain, events = decoder(), []
+    model = replace(plain, contract=plain.contract.model_copy(update={"task": Task.CAUSAL_LM}))
+    bench = replace(bench_for(model, tmp_path, emit=events.append), data=Prose(model.contract, 64))
+
+    Distillation(epochs=4, batch=16, learning_rate=0.01).apply(model, bench)
+
+    told = [event.text for event in events if isinstance(event, Log)]
+    curve = [event.y for event in events if isinstance(event, Point) and event.series.startswith("validation")]
+    assert any(text.startswith("Learns from the text alone") for text in told)
+    assert not any("without a teacher" in text for text in told)  # the same lessons twice would compare nothing
+    assert 1 < curve[-1] < curve[0]  # perplexity
 
 
 def test_the_same_seed_gives_the_same_student(teacher, tmp_path):
