@@ -53,7 +53,24 @@ def of_dataset(dataset: Dataset) -> str:
 def _target(facts: DatasetFacts) -> str:
     if facts.target.kind == "class":
         return f"Samples of {len(facts.target.classes)} classes."
-    return "A number to predict." if facts.target.kind == "number" else "No labels: it can calibrate, not measure."
+    if facts.target.kind == "number":
+        return "A number to predict."
+    return {
+        "texts": "Text for a language model to foretell.",
+        "pairs": "Queries, each with the document to find.",
+        "": "No labels: a result is held against the answers of its original, not against the truth.",
+    }[_own_target(facts)]
+
+
+def unlabelled_target(facts: DatasetFacts) -> str:
+    """What stands for the target where no labels do."""
+    return {"texts": "the next token", "pairs": "the document of each query", "": "none"}[_own_target(facts)]
+
+
+def _own_target(facts: DatasetFacts) -> str:
+    """Texts without labels can be their own target; the only two of a row are a query and its document."""
+    texts = sum(each.dtype == "text" for each in facts.inputs)
+    return ("", "texts", "pairs")[min(texts, 2)]
 
 
 def interval(measured: Interval) -> str:

@@ -17,7 +17,7 @@ from compressionhub.library.models import Dataset, FileKind, Upload
 from compressionhub.library.views_models import rights, upload_page
 
 TABLES = (".csv", ".parquet")
-DATA_ENDINGS = ".npz,.csv,.parquet,.zip"
+DATA_ENDINGS = ".npz,.csv,.parquet,.jsonl,.txt,.zip"
 
 
 @team_required
@@ -54,6 +54,7 @@ def dataset(request: HubRequest, pk: UUID) -> HttpResponse:
             "roles": roles.rows(found.facts),
             "counts": roles.class_table(found.facts),
             "columns": found.facts.columns,
+            "unlabelled": sentences.unlabelled_target(found.facts),
         }
     return render(request, "library/dataset.html", shown)
 

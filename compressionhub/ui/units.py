@@ -5,6 +5,7 @@ thousands take a comma, units follow after a space, multiples stand without one.
 """
 
 import math
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Final
 
@@ -116,6 +117,12 @@ def times(ratio: float | None, places: int = 2) -> str:
 def count(value: float | None) -> str:
     """A whole number with thousands commas: ``1,055``."""
     return UNKNOWN if value is None or not is_known(value) else number(value)
+
+
+def shaped(sizes: Iterable[int | str], dtype: str) -> str:
+    """Shape and type of one sample: ``1 × 28 × 28, float32``; an axis without a fixed size is ``any``."""
+    shape = " × ".join("any" if size == -1 else str(size) for size in sizes)
+    return f"{shape}, {dtype}" if shape else dtype
 
 
 def counted(of: int, thing: str) -> str:

@@ -127,6 +127,12 @@ def count(value: float | None) -> str:
 
 
 @register.filter
+def shaped(tensor: Any) -> str:
+    """Shape and type of one sample: ``1 × 28 × 28, float32``; an axis without a fixed size is ``any``."""
+    return units.shaped(tensor.shape, tensor.dtype)
+
+
+@register.filter
 def duration(value: float | None) -> str:
     """Seconds."""
     return units.duration(value)

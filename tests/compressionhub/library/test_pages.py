@@ -1,12 +1,16 @@
 """The pages of models and datasets in each of their states."""
 
+import re
+
 import pytest
+from django.urls import reverse
 
 from compressionhub.library import actions
 from compressionhub.library.models import State
 from workers.contract import Contract, InputSpec, OutputSpec, Task
 from workers.errors import Problem
 from workers.events import Sample, Tried
+from workers.facts import TargetFacts, TensorFacts
 from workers.report import Interval
 
 CONTRACT = Contract(
@@ -27,6 +31,34 @@ def tried(**changes) -> Tried:
         "contract": CONTRACT,
     }
     return Tried(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said", "target"),
+    [
+        (("query", "document"), "Queries, each with the document to find.", "the document of each query"),
+        (("text",), "Text for a language model to foretell.", "the next token"),
+    ],
+)
+def test_texts_are_their_own_target(client, alice, dataset, inputs, said, target):
+    client.force_login(alice)
+    texts = tuple(TensorFacts(name=name, dtype="text", shape=()) for name in inputs)
+    dataset.facts = dataset.facts.model_copy(update={"inputs": texts, "target": TargetFacts(kind="none")})
+    dataset.save()
+
+    page = client.get(dataset.get_absolute_url()).content.decode()
+
+    assert said in page and f"<dd>{target}</dd>" in page and "<dd>text</dd>" in page
+
+
+def test_the_file_chooser_offers_every_kind_of_data_the_page_names(client, alice):
+    client.force_login(alice)
+    page = client.get(reverse("library:upload-dataset")).content.decode()
+
+    offered = re.search(r'accept="([^"]*)"', page)[1].split(",")
+
+    named = re.search(r"<span class=\"s13\">(\.npz[^<]*)</span>", page)[1]
+    assert set(offered) == set(re.findall(r"\.[a-z0-9]+", named))
 
 
 def test_a_verified_model_says_where_its_size_sits_and_which_techniques_fit(client, alice, version, dataset):

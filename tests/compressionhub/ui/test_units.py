@@ -147,3 +147,11 @@ def test_thousands_have_commas_and_negative_zero_has_no_sign():
 def test_a_moment_of_another_day_is_absolute():
     assert units.clock(datetime(2020, 11, 5, 9, 4, tzinfo=UTC)) == "5 Nov 2020, 09:04"
     assert units.day(datetime(2020, 11, 5, tzinfo=UTC)) == "5 Nov 2020"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dtype", "written"),
+    [((1, 28, 28), "float32", "1 × 28 × 28, float32"), ((-1,), "int64", "any, int64"), ((), "text", "text")],
+)
+def test_one_sample_is_written_with_shape_and_type(sizes, dtype, written):
+    assert units.shaped(sizes, dtype) == written
