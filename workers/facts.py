@@ -6,6 +6,8 @@ from typing import Literal
 
 from workers.errors import Frozen
 
+PAIR = frozenset({"query", "document"})
+
 
 class Span(Frozen):
     """A figure with its range."""
@@ -108,6 +110,11 @@ class DatasetFacts(Frozen):
     overlaps: dict[Role, int] = {}
     columns: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def are_pairs(self) -> bool:
+        """Whether each row is a query with the document that answers it, which is what a label tells elsewhere."""
+        return {one.name for one in self.inputs if one.dtype == "text"} >= PAIR
 
     def rows(self, role: Role) -> int:
         """How many rows a role has; 0 where it is not there."""

@@ -75,8 +75,15 @@ class Workbench:
         """Whether the rows carry labels that the task has a loss for; text is its own label for a language model."""
         if self.contract.task is Task.CAUSAL_LM:
             return self.data is not None
+        if self.is_retrieval:
+            return True
         labelled = self.data is not None and self.data.facts.target.kind != "none"
         return labelled and self.contract.task in (Task.CLASSIFICATION, Task.REGRESSION)
+
+    @property
+    def is_retrieval(self) -> bool:
+        """Whether the network makes vectors and its rows are queries, each followed by its document."""
+        return self.contract.task is Task.EMBEDDING and self.data is not None and self.data.facts.are_pairs
 
     def check(self) -> None:
         """Raise ``Stopped`` if somebody asked the job to stop. Call it between batches."""

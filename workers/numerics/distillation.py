@@ -42,6 +42,30 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, *, temperature: float) 
     return divergence * temperature**2
 
 
+def in_batch_contrast(vectors: Tensor, numbers: Tensor, is_document: Tensor, *, temperature: float = 0.05) -> Tensor:
+    """Cross-entropy of finding each query's document by cosine among all documents of a batch.
+
+    Args:
+        vectors: (texts, ...).
+        numbers: the document of each text, (texts,). Queries whose document is not there are left out.
+        is_document: which texts are documents rather than queries, (texts,) booleans.
+        temperature: what cosines are divided by.
+
+    Returns:
+        Scalar; 0 where there is no query to ask with.
+
+    Source: Henderson et al. 2017, arXiv:1705.00652, section 4 (other answers of the batch as negatives).
+    """
+    unit = functional.normalize(vectors.flatten(1), dim=1)
+    scores = unit[~is_document] @ unit[is_document].T / temperature  # (queries, documents)
+    right = numbers[~is_document][:, None] == numbers[is_document][None]
+    asked = right.any(1)
+    if not bool(asked.any()):
+        return vectors.sum() * 0
+    found = scores.masked_fill(~right, -torch.inf)[asked].logsumexp(1)
+    return (scores[asked].logsumexp(1) - found).mean()
+
+
 def cosine_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """One minus the cosine of each sample's two vectors, on average; scalar in [0, 2]."""
     return 1 - functional.cosine_similarity(student.flatten(1), teacher.flatten(1), dim=1).mean()

@@ -198,7 +198,8 @@ class RecoveryStep(TrainingStep):
         return self.learn_from != "labels"
 
     def cannot_train(self, model: ModelFacts, data: DatasetFacts | None) -> Fit | None:
-        if data is not None and self.learn_from == "labels" and data.target.kind == "none":
+        unlabelled = data is not None and data.target.kind == "none" and not data.are_pairs
+        if unlabelled and self.learn_from == "labels":
             return Fit(word="does-not-fit", reason="The dataset has no labels: learn from the baseline.")
         return super().cannot_train(model, data)
 

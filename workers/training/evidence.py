@@ -31,7 +31,7 @@ def losses(module: fx.GraphModule, model: LoadedModel, bench: Workbench) -> Iter
         for rows in school.train.in_order(BATCH):
             bench.check()
             lesson = school.lesson(rows)
-            yield school.loss(module(*lesson.inputs), lesson)
+            yield school.loss(school.answer(module, lesson), lesson)
         return
     names = [spec.name for spec in bench.contract.inputs]
     train, generator = read(bench, Role.TRAIN, ROWS), torch.Generator().manual_seed(bench.seed)

@@ -128,7 +128,7 @@ class _Course:
     def _step(self, rows: Tensor) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         lesson = self.school.lesson(rows, self.generator)
-        loss = self.school.loss(self.module(*lesson.inputs), lesson)
+        loss = self.school.loss(self.school.answer(self.module, lesson), lesson)
         if not torch.isfinite(loss):
             raise YoursToFix(
                 f"Expected a loss that is a number, found {float(loss)} after {self.done} batches.",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from workers.facts import Role
+from workers.training import padding
 from workers.workbench import Workbench
 
 MOST_BYTES = 2 << 30
@@ -19,10 +20,17 @@ FREE_AXIS = 8
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs by name and labels, each with the rows first, in the dataset's fixed order."""
+    """Inputs by name and labels, each with the rows first, in the dataset's fixed order.
+
+    Attributes:
+        together: so many neighbours stay in one batch, as a query and its document do.
+        lengths: tokens of each row that count, (rows,); None where inputs are not token rows of a length left free.
+    """
 
     inputs: dict[str, Tensor]
     labels: np.ndarray | None
+    together: int = 1
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -33,13 +41,18 @@ class Samples:
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Row numbers in batches, each row once; a last batch of one row is left out, as norms cannot train on it."""
-        order = torch.randperm(len(self), generator=generator)
-        return (rows for rows in torch.split(order, size) if len(rows) > 1 or len(self) == 1)
+        groups = torch.randperm(len(self) // self.together, generator=generator)
+        order = (groups[:, None] * self.together + torch.arange(self.together)).flatten()
+        return (rows for rows in torch.split(order, self._whole(size)) if len(rows) > 1 or len(self) == 1)
 
     def batches(self, size: int) -> int:
         """How many batches :meth:`shuffled` makes."""
-        whole, rest = divmod(len(self), size)
+        whole, rest = divmod(len(self) // self.together * self.together, self._whole(size))
         return whole + int(rest > 1 or len(self) == 1)
+
+    def _whole(self, size: int) -> int:
+        """The size of a batch that parts no neighbours."""
+        return max(size // self.together, 1) * self.together
 
     def in_order(self, size: int) -> Iterator[Tensor]:
         return iter(torch.split(torch.arange(len(self)), size))
@@ -54,6 +67,8 @@ def read(bench: Workbench, role: Role, limit: int | None = None) -> Samples:
     inputs: dict[str, list[np.ndarray]] = {}
     labels: list[np.ndarray] = []
     held = 0
+    together = 2 if bench.is_retrieval else 1
+    limit = limit and -(-limit // together) * together
     for batch in bench.batches(role, size=READ_AT_ONCE, limit=limit):
         for name, array in batch.inputs.items():
             inputs.setdefault(name, []).append(array)
@@ -65,7 +80,8 @@ def read(bench: Workbench, role: Role, limit: int | None = None) -> Samples:
             bench.log(f"Uses the first {rows:,} {role} rows: more do not fit in memory.", level="warning")
             break
     tensors = {name: torch.from_numpy(np.ascontiguousarray(np.concatenate(parts))) for name, parts in inputs.items()}
-    return Samples(tensors, np.concatenate(labels) if labels else None)
+    lengths = padding.lengths(tensors, bench.contract)
+    return Samples(tensors, np.concatenate(labels) if labels else None, together, lengths)
 
 
 def example(bench: Workbench) -> tuple[Tensor, ...]:

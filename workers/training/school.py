@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from workers import evaluation
 from workers.contract import Contract, Task
 from workers.errors import YoursToFix
 from workers.evaluation import predictions as said
@@ -20,8 +19,10 @@ from workers.metric import Metric, for_contract
 from workers.model import LoadedModel
 from workers.numerics import distillation
 from workers.numerics.next_token import NOTHING, next_token_losses
+from workers.training import padding
 from workers.training.network import first_output
 from workers.training.samples import Samples, read
+from workers.training.teacher import Teacher
 from workers.training.views import PLAIN, View, axes, seen
 from workers.workbench import Workbench
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from workers.training.hints import Hints
 
 EXAM_ROWS = 512
-ASKED_ROWS = 32
 EXAM_WINDOWS = 4  # a window's scores over a vocabulary take tens of megabytes
 UNLEARNABLE = ("labels",)
 
@@ -80,12 +80,12 @@ class School:
         self.names = [spec.name for spec in self.contract.inputs]
         self.train = read(bench, Role.TRAIN, rows)
         self.validation = read(bench, Role.VALIDATION)
+        self.cuts: bool | None = None  # until a network was tried
         self.targets = self._targets(self.train)
-        wants_teacher = teacher is not None and self.weights.teacher > 0
-        self.answers = self._answers_to_views(teacher) if wants_teacher else None
+        asked = None if teacher is None else Teacher(teacher, self.names, bench)
+        self.answers = self._answers(asked) if asked and self.weights.teacher > 0 else None
         self.metric = self._metric()
-        asked = self.metric is None and teacher is not None
-        self.expected = self._answers(teacher, Role.VALIDATION, len(self.validation)) if asked else None
+        self.expected = asked.answers(self.validation) if asked and self.metric is None else None
         if self.targets is None and self.answers is None:
             raise YoursToFix(
                 "Expected labels or a teacher to learn from, found neither.",
@@ -136,6 +136,12 @@ class School:
             pictures[chosen] = seen(pictures[chosen], view, self.axes)
         return Lesson(rows, views, [pictures])
 
+    def answer(self, module: fx.GraphModule, lesson: Lesson) -> Tensor | tuple[Tensor, ...]:
+        """What a network returns for a lesson; texts run without the padding that only longer ones need."""
+        if self.hints is not None:
+            return module(*lesson.inputs)  # type: ignore[no-any-return]
+        return self._run(module, self.train, lesson.rows, lesson.inputs)
+
     def loss(self, result: Tensor | tuple[Tensor, ...], lesson: Lesson) -> Tensor:
         """The weighted loss of a batch; scalar.
 
@@ -172,9 +178,29 @@ class School:
         with torch.no_grad():
             for rows in samples.in_order(EXAM_WINDOWS if self._is_language else EXAM_ROWS):
                 self.bench.check()
-                outputs = first_output(module(*samples.pick(rows, self.names))).float()
+                inputs = samples.pick(rows, self.names)
+                outputs = first_output(self._run(module, samples, rows, inputs)).float()
                 parts.append(self._losses(outputs, samples, rows) if self._is_language else outputs)
         return torch.cat(parts)
+
+    def _run(
+        self, module: fx.GraphModule, samples: Samples, rows: Tensor, inputs: list[Tensor]
+    ) -> Tensor | tuple[Tensor, ...]:
+        if samples.lengths is None or not self._may_cut(module, samples):
+            return module(*inputs)  # type: ignore[no-any-return]
+        return padding.run(module, inputs, samples.lengths[rows])
+
+    def _may_cut(self, module: fx.GraphModule, samples: Samples) -> bool:
+        """Whether this kind of network answers the same without padding; tried once."""
+        if self.cuts is None:
+            was_training = module.training
+            self.cuts = padding.is_unread(module.eval(), *self._padded(samples)) and not _counts_positions(module)
+            module.train(was_training)
+        return self.cuts
+
+    def _padded(self, samples: Samples) -> tuple[list[Tensor], Tensor]:
+        assert samples.lengths is not None  # the caller looked
+        return samples.pick(torch.arange(len(samples)), self.names), samples.lengths
 
     def _losses(self, scores: Tensor, samples: Samples, rows: Tensor) -> Tensor:
         assert samples.labels is not None  # text under a language model's contract is its own label
@@ -215,33 +241,17 @@ class School:
             return torch.from_numpy(samples.labels.astype(np.int64))
         if self.contract.task is Task.CLASSIFICATION:
             return torch.from_numpy(samples.labels.astype(np.int64)).reshape(len(samples), *samples.labels.shape[2:])
+        if self.contract.task is Task.EMBEDDING:
+            return torch.from_numpy(samples.labels) if self.bench.is_retrieval else None
         if self.contract.task is Task.REGRESSION:
             return torch.from_numpy(samples.labels.astype(np.float32)).flatten(1) if samples.labels.ndim > 1 else (
                 torch.from_numpy(samples.labels.astype(np.float32))[:, None]
             )  # fmt: skip
         return None
 
-    def _answers(self, teacher: LoadedModel | None, role: Role, rows: int) -> Tensor:
-        assert teacher is not None and self.bench.data is not None  # both were asked for by the caller
-        session = evaluation.open_session(teacher.proto.SerializeToString(), threads=self.bench.threads)
-        asked = evaluation.predict(session, self.bench.data, role, limit=rows, check=self.bench.check)
-        return torch.from_numpy(np.ascontiguousarray(asked.outputs))
-
-    def _answers_to_views(self, teacher: LoadedModel | None) -> Tensor:
+    def _answers(self, teacher: Teacher) -> Tensor:
         """The teacher's answers to the training rows, seen in every way; (views, rows, ...)."""
-        assert teacher is not None  # the caller asked
-        answers = [self._answers(teacher, Role.TRAIN, len(self.train))]
-        answer = evaluation.Answerer(
-            evaluation.open_session(teacher.proto.SerializeToString(), threads=self.bench.threads)
-        )
-        for view in self.views[1:]:
-            parts = []
-            for rows in self.train.in_order(ASKED_ROWS):
-                self.bench.check()
-                (pictures,) = self.train.pick(rows, self.names)
-                parts.append(answer({self.names[0]: seen(pictures, view, self.axes).numpy()}, len(rows)))
-            answers.append(torch.from_numpy(np.concatenate(parts)))
-        return torch.stack(answers)
+        return torch.stack([teacher.answers(self.train, view, self.axes) for view in self.views])
 
     def _logits(self, outputs: Tensor) -> Tensor:
         return distillation.class_logits(outputs, probabilities=self.meaning == "probabilities")
@@ -253,6 +263,8 @@ class School:
             )
         if self.contract.task is Task.CLASSIFICATION:
             return functional.cross_entropy(self._logits(outputs), targets)
+        if self.contract.task is Task.EMBEDDING:
+            return distillation.in_batch_contrast(outputs, targets[:, 0], targets[:, 1] == 1)
         return functional.mse_loss(outputs.flatten(1), targets)
 
     def _teacher_loss(self, outputs: Tensor, answers: Tensor) -> Tensor:
@@ -263,3 +275,8 @@ class School:
         if self.contract.task is Task.EMBEDDING:
             return distillation.cosine_distance(outputs, answers)
         return functional.mse_loss(outputs.flatten(1), answers.flatten(1))
+
+
+def _counts_positions(module: nn.Module) -> bool:
+    """Whether a layer learns from how many positions a batch has, with padding or without."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
