@@ -256,7 +256,7 @@ class LayerLoss(Frozen):
     """What is lost when one layer alone is treated. ``note`` says why a layer was not, or gave no figure.
 
     ``distance`` is the length by which outputs moved over their own, root mean square over the rows: it tells layers
-    apart where no answer changes.
+    apart where no answer changes. ``together``: so many neighbours were treated at once, and the figures are theirs.
     """
 
     name: str
@@ -266,6 +266,7 @@ class LayerLoss(Frozen):
     loss: Loss = Loss()
     distance: float = 0.0
     note: str = ""
+    together: int = 1
 
 
 class ExclusionTried(Frozen):

@@ -1,5 +1,8 @@
 """Which layers suffer from a technique: each layer alone is treated and measured on validation data.
 
+Layers that the technique leaves as they are cost nothing. Of many layers, neighbours are treated together first, and
+one by one only where they lose more than noise together. The rows are as many as the work of all that allows.
+
 Every measurement has a place and is written down as soon as it is made, so that a job that was lost goes on where it
 stopped. Test data is never opened.
 """
@@ -8,12 +11,14 @@ import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 
 from workers import formats
 from workers.errors import YoursToFix
 from workers.evaluation.drop import Yardstick
 from workers.events import Event, Progress, SensitivityMeasured, StepFinished, StepStarted, TrialMeasured
 from workers.facts import LayerFacts, ModelFacts, Role
+from workers.graph.weights import unchanged
 from workers.model import LoadedModel
 from workers.report import ExclusionTried, LayerLoss, Loss, SamplesTried, Sensitivity
 from workers.shop import Shop, rows, step_folder
@@ -21,8 +26,11 @@ from workers.technique import Need, Technique, can_be_taken_apart
 from workers.ticket import TRIAL_FILE
 from workers.workbench import Workbench
 
-MOST_ROWS = 2000
+FEWEST_ROWS, MOST_ROWS = 200, 2000
+MOST_MACS = 3e13  # of all measurements together; a core at 50 billion a second takes ten minutes
 MOST_LAYERS = 500
+ONE_BY_ONE = 48  # layers; of more, this many groups go first
+GROUPS = 16
 MOST_LETTERS = 500
 SAMPLES = (8, 16, 32, 64, 128, 256, 512)
 # A network that was only written anew gives outputs that differ in their last bits.
@@ -42,7 +50,7 @@ class Trial:
 
 @dataclass
 class _Work:
-    """The network, the technique, the measure, and how many measurements were made of how many."""
+    """The network, the technique, the measure, what to measure, and how many measurements were made of how many."""
 
     shop: Shop
     model: LoadedModel
@@ -50,6 +58,9 @@ class _Work:
     technique: Technique
     yardstick: Yardstick
     everyone: tuple[str, ...]
+    layers: tuple[LayerFacts, ...]
+    groups: tuple[tuple[LayerFacts, ...], ...]
+    sizes: tuple[int, ...]
     total: int
     place: int = 0
 
@@ -64,6 +75,11 @@ class _Work:
         self.bench.progress(self.place, self.total, f"{name}: {_points(done.loss)} lost")
         self.shop.emit(TrialMeasured(place=place, name=name[:300], loss=done.loss, cached=kept))
         return done
+
+    def only(self, names: Sequence[str]) -> Trial:
+        """Treat some layers, and nothing else."""
+        said = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        return self.trial(said, excluded=tuple(name for name in self.everyone if name not in names))
 
     def _made(self, name: str, changes: dict[str, object]) -> Trial:
         quiet = replace(self.bench, emit=self._progress_of(name))
@@ -108,29 +124,62 @@ def measure(shop: Shop) -> None:
     model, data = shop.open()
     if not rows(data.facts, Role.VALIDATION):
         raise YoursToFix("Expected validation rows, found none.", hint="Add some.", code="data.role-missing")
-    layers = _layers(formats.inspect(shop.model)[1])
+    facts = formats.inspect(shop.model)[1]
     sizes = _sizes(technique, rows(data.facts, Role.CALIBRATION))
-    total = len(layers) + 1 + len(sizes)
-    work = _begun(shop, model, technique, total=total, bench=shop.bench(model, data, 0, model))
-    found = _found(work, layers, sizes)
-    shop.emit(SensitivityMeasured(sensitivity=found))
+    work = _begun(shop, model, technique, facts, sizes, shop.bench(model, data, 0, model))
+    shop.emit(SensitivityMeasured(sensitivity=_found(work)))
     work.bench.progress(1, 1, "done")
     shop.emit(StepFinished(step=0, technique=technique.technique, seconds=time.perf_counter() - started))
 
 
-def _begun(shop: Shop, model: LoadedModel, technique: Technique, *, total: int, bench: Workbench) -> _Work:
-    yardstick = Yardstick(model.proto, bench, rows=MOST_ROWS)
-    shop.log(f"Untouched: {yardstick.name} {yardstick.baseline:.4f} on {len(yardstick.before):,} validation rows.")
+def _begun(
+    shop: Shop, model: LoadedModel, technique: Technique, facts: ModelFacts, sizes: tuple[int, ...], bench: Workbench
+) -> _Work:
+    layers = _layers(facts)
+    bench.progress(0, 1, "Looking which layers the technique treats")
+    alone = _left_alone(model, technique, bench)
+    groups = grouped([layer for layer in layers if layer.name not in alone])
+    total = len(groups) + 1 + len(sizes)
+    bench.progress(0, 1, "Measuring the untouched network")
+    yardstick = Yardstick(model.proto, bench, rows=_rows(facts, total))
+    shop.log(
+        f"Untouched: {yardstick.name} {yardstick.baseline:.4f} on {len(yardstick.before):,} validation rows. "
+        f"{sum(map(len, groups))} of {len(layers)} layers are treated, in {len(groups)} measurements at first."
+    )
     everyone = tuple(node.name or node.output[0] for node in model.proto.graph.node)
-    return _Work(shop, model, bench, technique, yardstick, everyone, total)
+    return _Work(shop, model, bench, technique, yardstick, everyone, layers, groups, sizes, total)
 
 
-def _found(work: _Work, layers: Sequence[LayerFacts], sizes: Sequence[int]) -> Sensitivity:
-    measured = tuple(_layer(work, layer, place) for place, layer in enumerate(layers))
+def _left_alone(model: LoadedModel, technique: Technique, bench: Workbench) -> set[str]:
+    """Nodes that are the same, with the same weights, in the network that was treated as a whole."""
+    quiet = replace(bench, emit=lambda event: None)
+    try:
+        treated = technique.apply(model, quiet)
+    except YoursToFix:
+        return set()  # told when everything is measured
+    return unchanged(model.proto.graph, treated.proto.graph)
+
+
+def grouped(layers: Sequence[LayerFacts]) -> tuple[tuple[LayerFacts, ...], ...]:
+    """Neighbours that are treated together at first: each layer alone up to 48, else 16 groups of about one size."""
+    count = len(layers) if len(layers) <= ONE_BY_ONE else GROUPS
+    ends = [place * len(layers) // max(count, 1) for place in range(count + 1)]
+    return tuple(tuple(layers[begin:end]) for begin, end in pairwise(ends))
+
+
+def _rows(facts: ModelFacts, trials: int) -> int:
+    """As many validation rows as the work of all measurements allows; even, as queries come with their documents."""
+    allowed = int(MOST_MACS / max(facts.macs * trials, 1)) // 2 * 2
+    return min(max(allowed, FEWEST_ROWS), MOST_ROWS)
+
+
+def _found(work: _Work) -> Sensitivity:
     everything = work.trial("every layer")
     if not everything.treated:
         raise YoursToFix(everything.note, hint="Choose another technique.", code="sensitivity.nothing-treated")
-    calibration = tuple(_with_samples(work, size) for size in sizes)
+    known = {loss.name: loss for group in work.groups for loss in _group(work, group)}
+    measured = tuple(known.get(layer.name) or _left(layer) for layer in work.layers)
+    calibration = tuple(_with_samples(work, size) for size in work.sizes)
     excluded, tried = _excluded(work, measured, everything.loss)
     share = work.yardstick.metric is None or work.yardstick.metric.about.unit == "share"
     return Sensitivity(
@@ -145,6 +194,15 @@ def _found(work: _Work, layers: Sequence[LayerFacts], sizes: Sequence[int]) -> S
         calibration=calibration,
         enough=enough(calibration),
     )
+
+
+def _group(work: _Work, group: Sequence[LayerFacts]) -> list[LayerLoss]:
+    """What neighbours lose together; each alone where that is more than noise, or the group is one layer."""
+    done = work.only([layer.name for layer in group])
+    if len(group) == 1 or not done.loss.is_more_than_noise:
+        return [_layer(work, layer, done, together=len(group)) for layer in group]
+    work.total += len(group)
+    return [_layer(work, layer, work.only([layer.name])) for layer in group]
 
 
 def _layers(facts: ModelFacts) -> tuple[LayerFacts, ...]:
@@ -163,11 +221,9 @@ def _layers(facts: ModelFacts) -> tuple[LayerFacts, ...]:
     return found
 
 
-def _layer(work: _Work, layer: LayerFacts, place: int) -> LayerLoss:
-    others = tuple(name for name in work.everyone if name != layer.name)
-    done = work.trial(layer.name, excluded=others)
+def _layer(work: _Work, layer: LayerFacts, done: Trial, *, together: int = 1) -> LayerLoss:
     if done.loss.points is not None and done.treated:
-        work.bench.point("Points lost by layer", x=place + 1, y=done.loss.points)
+        work.bench.point("Points lost by layer", x=work.layers.index(layer) + 1, y=done.loss.points)
     return LayerLoss(
         name=layer.name,
         op=layer.op,
@@ -176,7 +232,14 @@ def _layer(work: _Work, layer: LayerFacts, place: int) -> LayerLoss:
         loss=done.loss,
         distance=done.distance,
         note=done.note,
+        together=together,
     )
+
+
+def _left(layer: LayerFacts) -> LayerLoss:
+    """A layer that the technique does not treat."""
+    none = Loss(points=0.0)
+    return LayerLoss(name=layer.name, op=layer.op, params=layer.params, treated=False, loss=none, note=NOT_TREATED)
 
 
 def _with_samples(work: _Work, size: int) -> SamplesTried:

@@ -8,7 +8,7 @@ from compressionhub.jobs.models import Job
 from compressionhub.ui import units
 from compressionhub.ui.bands import band
 from workers.recipe import Recipe
-from workers.report import Loss, SamplesTried, Sensitivity
+from workers.report import LayerLoss, Loss, SamplesTried, Sensitivity
 from workers.technique import Technique, can_be_taken_apart
 
 MOST_NAMES = 3
@@ -16,7 +16,7 @@ MOST_NAMES = 3
 
 def title(found: Sensitivity) -> str:
     """The answer: how many layers to leave out, or that none needs to be."""
-    harmed = [layer for layer in found.layers if layer.treated and layer.loss.is_more_than_noise]
+    harmed = [layer for layer in _treated(found) if layer.loss.is_more_than_noise]
     if found.excluded:
         return f"Leave out {_layers(len(found.excluded))} of {len(found.layers)}"
     if not harmed:
@@ -35,6 +35,12 @@ def text(found: Sensitivity) -> str:
         parts.append(f"From {units.count(found.enough)} calibration rows on, more of them stop to matter")
     elif len(found.calibration) > 1:
         parts.append("More calibration rows still matter at the largest number tried")
+    together = sum(layer.together > 1 for layer in _treated(found))
+    if together:
+        parts.append(
+            f"{units.count(together)} layers were treated with their neighbours, lost no more than noise together, and "
+            "show what their group lost"
+        )
     parts.append(f"Measured on {units.count(found.rows)} validation rows; test data was not opened")
     return ". ".join(parts) + "."
 
@@ -64,7 +70,7 @@ def bars(found: Sensitivity) -> dict[str, Any]:
             "value": round(layer.loss.points or 0.0, 3),
             "itemStyle": {"color": "$bad" if layer.name in worst else "$accent"},
         }
-        for layer in found.layers
+        for layer in _treated(found)
     ]
     unit = "points" if found.unit == "points" else "%"
     return {
@@ -72,7 +78,7 @@ def bars(found: Sensitivity) -> dict[str, Any]:
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "category",
-            "data": [layer.name for layer in found.layers],
+            "data": [layer.name for layer in _treated(found)],
             "splitLine": {"show": False},
             "axisLabel": {"hideOverlap": True, "rotate": 30, "width": 110, "overflow": "truncate"},
         },
@@ -82,7 +88,11 @@ def bars(found: Sensitivity) -> dict[str, Any]:
 
 
 def bars_label(found: Sensitivity) -> str:
-    return "; ".join(f"{layer.name} {loss(layer.loss, found.unit)}" for layer in found.layers if layer.treated)
+    return "; ".join(f"{layer.name} {loss(layer.loss, found.unit)}" for layer in _treated(found))
+
+
+def _treated(found: Sensitivity) -> list[LayerLoss]:
+    return [layer for layer in found.layers if layer.treated]
 
 
 def ladder(found: Sensitivity) -> dict[str, Any]:

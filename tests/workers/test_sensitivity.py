@@ -10,14 +10,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from workers import datasets
+from workers import datasets, sensitivity
 from workers.errors import YoursToFix
 from workers.events import Event, SensitivityMeasured, TrialMeasured
-from workers.facts import Role
+from workers.facts import LayerFacts, Role
 from workers.recipe import from_value, techniques
 from workers.report import Loss, SamplesTried
 from workers.runner import perform
-from workers.sensitivity import enough
+from workers.sensitivity import enough, grouped
 from workers.technique import can_be_taken_apart
 from workers.ticket import Order
 
@@ -94,6 +94,50 @@ def test_what_a_layer_loses_is_what_a_network_with_that_layer_pruned_loses(folde
     assert found.layers[1].loss.points == pytest.approx(100 * np.mean(said != batch.labels))
 
 
+def test_of_many_layers_groups_are_opened_that_lose_more_than_noise(folder, monkeypatch):
+    alone = found_in(done(PRUNE)).layers
+    monkeypatch.setattr(sensitivity, "ONE_BY_ONE", 1)
+    monkeypatch.setattr(sensitivity, "GROUPS", 1)
+
+    opened = done(PRUNE)
+    closed = done({"technique": "dynamic-int8"})
+
+    assert found_in(opened).layers == alone  # both are in one group, which is opened
+    assert names(opened)[:4] == ["every layer", "first to second", "first", "second"]
+    assert [layer.together for layer in found_in(closed).layers] == [2, 2]
+    assert found_in(closed).layers[0].loss == found_in(closed).everything
+    assert names(closed) == ["every layer", "first to second"]
+
+
+def names(heard: list[Event]) -> list[str]:
+    return [event.name for event in heard if isinstance(event, TrialMeasured)]
+
+
+def test_a_layer_that_stays_as_it_is_costs_no_measurement(folder):
+    heard = done({**PRUNE, "excluded": ["first"]})
+
+    assert names(heard) == ["every layer", "second"]
+    assert [layer.treated for layer in found_in(heard).layers] == [False, True]
+
+
+def test_layers_are_grouped_in_order_each_once():
+    layers = [LayerFacts(name=str(place), op="MatMul", params=1) for place in range(210)]
+
+    assert [len(group) for group in grouped(layers[:48])] == [1] * 48
+    groups = grouped(layers)
+    assert len(groups) == 16 and {len(group) for group in groups} <= {13, 14}
+    assert [layer for group in groups for layer in group] == layers
+    assert grouped([]) == ()
+
+
+def test_a_heavy_network_is_measured_on_fewer_rows(folder, monkeypatch):
+    monkeypatch.setattr(sensitivity, "FEWEST_ROWS", 20)
+    work = 16 * 16 + 16 * 3
+    monkeypatch.setattr(sensitivity, "MOST_MACS", 51.5 * 3 * work)  # for both layers and everything
+
+    assert found_in(done(PRUNE)).rows == 50
+
+
 def _contract(folder: Path):
     from workers.contract import Contract
 
@@ -125,8 +169,8 @@ def test_static_int8_comes_with_a_ladder_of_calibration_rows(folder):
 
 def test_a_lost_job_goes_on_behind_its_last_measurement(folder):
     first = [event for event in done(PRUNE) if isinstance(event, TrialMeasured)]
-    (folder / "steps" / "0" / "trial.json").write_text(
-        (folder / "steps" / "0" / "trial.json").read_text().replace('"points": 0.0', '"points": 7.5')
+    (folder / "steps" / "1" / "trial.json").write_text(  # the first behind that of every layer
+        (folder / "steps" / "1" / "trial.json").read_text().replace('"points": 0.0', '"points": 7.5')
     )
 
     heard = done(PRUNE, cached=(0, 1))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from workers.graph import surgery
 
@@ -62,3 +62,35 @@ def summed_axis(node: NodeProto, slot: int) -> int:
         turned = any(item.name == ("transA", "transB")[min(slot, 1)] and item.i for item in node.attribute)
         return int(turned) if slot == 1 else int(not turned)
     return -1  # recurrent layers hold (directions, gates, inputs)
+
+
+def unchanged(before: GraphProto, after: GraphProto) -> set[str]:
+    """Names of the nodes with weights of their own that are the same, with the same weights, in both graphs.
+
+    A node whose weights are computed from constants first is not among them, whatever became of it.
+    """
+    was, now = ({tensor.name: tensor for tensor in graph.initializer} for graph in (before, after))
+    made: set[str] = set()  # of constants alone
+    for node in before.node:
+        if all(name in was or name in made or not name for name in node.input):
+            made.update(node.output)
+    twins = {node.name: node for node in after.node if node.name}
+    return {
+        node.name
+        for node in before.node
+        if node.name in twins
+        and not made.intersection(node.input)
+        and any(name in was for name in node.input)
+        and _is_same(node, twins[node.name], was, now)
+    }
+
+
+def _is_same(one: NodeProto, other: NodeProto, was: dict[str, TensorProto], now: dict[str, TensorProto]) -> bool:
+    if one.op_type != other.op_type or len(one.input) != len(other.input):
+        return False
+    for mine, its in zip(one.input, other.input, strict=True):
+        if (mine in was) != (its in now):
+            return False
+        if mine in was and not np.array_equal(numpy_helper.to_array(was[mine]), numpy_helper.to_array(now[its])):
+            return False
+    return True

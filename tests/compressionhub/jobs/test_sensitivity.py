@@ -90,6 +90,17 @@ def test_its_page_says_which_layers_to_leave_out_and_how_many_rows_are_enough(cl
     assert "not treated" in page and "layer-loss" in page
 
 
+def test_layers_that_were_treated_with_neighbours_are_told_from_those_measured_alone():
+    group = [LayerLoss(name=f"fc{place}", op="Gemm", params=9, loss=Loss(points=0.1), together=2) for place in (1, 2)]
+
+    assert "neighbours" not in harmed.text(found())
+    assert "2 layers were treated with their neighbours" in harmed.text(found(layers=(*found().layers, *group)))
+
+
+def test_bars_show_treated_layers_only():
+    assert harmed.bars(found())["xAxis"]["data"] == ["conv1", "fc"]
+
+
 def test_a_viewer_reads_it_but_starts_nothing(client, vera, answered):
     client.force_login(vera)
 
