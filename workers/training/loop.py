@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from workers.errors import YoursToFix
-from workers.training.network import is_pictorial
+from workers.training.network import gains_from_bfloat16, is_pictorial
 from workers.training.school import School
 from workers.workbench import Workbench
 
@@ -84,8 +84,9 @@ class _Course:
         if is_pictorial(module):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.masks = zeros(module.parameters()) if plan.keep_zeros else []
-        self.optimizer = torch.optim.AdamW(_groups(module, plan.weight_decay), lr=plan.learning_rate)
+        self.optimizer = torch.optim.AdamW(_groups(module, plan.weight_decay), lr=plan.learning_rate, fused=True)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        self.half = school.hints is None and gains_from_bfloat16(module)
         self.done = 0
 
     def run(self) -> Trained:
@@ -128,7 +129,9 @@ class _Course:
     def _step(self, rows: Tensor) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         lesson = self.school.lesson(rows, self.generator)
-        loss = self.school.loss(self.school.answer(self.module, lesson), lesson)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            answer = self.school.answer(self.module, lesson)
+        loss = self.school.loss(answer, lesson)
         if not torch.isfinite(loss):
             raise YoursToFix(
                 f"Expected a loss that is a number, found {float(loss)} after {self.done} batches.",
