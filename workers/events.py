@@ -114,7 +114,7 @@ class DatasetInspected(Frozen):
 
 
 class Sample(Frozen):
-    """One tried sample. ``picture`` is a base64 PNG of at most 64 x 64 pixels, or empty."""
+    """One tried sample. ``picture`` is a base64 PNG of at most 64 x 64 pixels, ``text`` how a text begins, or empty."""
 
     row: int
     label: str
@@ -122,6 +122,7 @@ class Sample(Frozen):
     right: bool | None
     score: float | None = None
     picture: str = Field(default="", max_length=20_000)
+    text: str = Field(default="", max_length=200)
     values: tuple[float, ...] = ()
 
 

@@ -1,6 +1,6 @@
 """Ten samples through the input contract, so that a person can see whether it is right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from workers import datasets, evaluation
@@ -11,6 +11,7 @@ from workers.events import Sample, Tried
 from workers.facts import Role
 from workers.metric import metrics
 from workers.numerics.classes import NO_CLASS
+from workers.numerics.retrieval import documents_of, ranks
 from workers.report import Interval
 from workers.workbench import Data
 
@@ -44,7 +45,7 @@ def attempt(
     chance = evaluation.chance_level(predictions.labels, contract, name) if predictions.labels is not None else 0.0
     poor = predictions.labels is not None and _no_better(name, measured, chance)
     return Tried(
-        samples=tuple(_sample(data, predictions, row, contract) for row in range(min(SAMPLES, len(predictions.rows)))),
+        samples=_samples(data, predictions, contract),
         contract=contract,
         metric=name,
         measured=measured,
@@ -71,6 +72,28 @@ def _no_better(name: str, measured: Interval, chance: float) -> bool:
     return measured.low <= chance if metrics()[name].about.higher_is_better else measured.high >= chance
 
 
+def _samples(data: Data, predictions: Predictions, contract: Contract) -> tuple[Sample, ...]:
+    if contract.task is Task.EMBEDDING and predictions.labels is not None:
+        return tuple(_queries(data, predictions))
+    first = range(min(SAMPLES, len(predictions.rows)))
+    return tuple(_sample(data, predictions, position, contract) for position in first)
+
+
+def _queries(data: Data, predictions: Predictions) -> Iterator[Sample]:
+    """The first queries, each with the place its document takes among all that were seen."""
+    import numpy as np
+
+    labels = predictions.labels
+    assert labels is not None
+    documents = documents_of(labels)
+    asking = np.flatnonzero((labels[:, 1] == 0) & np.isin(labels[:, 0], documents))
+    places = ranks(predictions.outputs, labels)
+    for position, place in zip(asking[:SAMPLES], places, strict=False):
+        row = int(predictions.rows[position])
+        said = f"its document comes {'first' if place == 1 else f'at place {place}'} of {len(documents)}"
+        yield Sample(row=row // 2, label="", prediction=said, right=bool(place == 1), text=datasets.excerpt(data, row))
+
+
 def _sample(data: Data, predictions: Predictions, position: int, contract: Contract) -> Sample:
     import numpy as np
 
@@ -78,7 +101,12 @@ def _sample(data: Data, predictions: Predictions, position: int, contract: Contr
     output = np.atleast_1d(predictions.outputs[position])
     label = None if predictions.labels is None else predictions.labels[position]
     values = tuple(float(value) for value in output.ravel()[:10])
-    plain = Sample(row=row, label="", prediction="", right=None, values=values, picture=datasets.picture(data, row))
+    picture, text = datasets.picture(data, row), datasets.excerpt(data, row)
+    plain = Sample(row=row, label="", prediction="", right=None, values=values, picture=picture, text=text)
+    if contract.task is Task.CAUSAL_LM and predictions.labels is not None:
+        one = slice(position, position + 1)
+        alone = Predictions(predictions.outputs[one], predictions.labels[one], predictions.rows[one])
+        return plain.model_copy(update={"prediction": f"perplexity {_headline(alone, contract, 0)[1].value:.3g}"})
     if contract.task is not Task.CLASSIFICATION:
         said = "" if label is None else f"{float(np.ravel(label)[0]):.4g}"
         return plain.model_copy(update={"label": said, "prediction": f"{values[0]:.4g}"})

@@ -17,11 +17,12 @@ from workers.datasets.split import Split, split
 from workers.datasets.text import Texts
 from workers.datasets.tokenised import OpenedTexts
 from workers.facts import DatasetFacts, Role, RoleFacts, TargetFacts, TensorFacts
+from workers.workbench import Data
 
 if TYPE_CHECKING:
     from workers.ticket import DataOptions
 
-__all__ = ["inspect", "open_data", "picture"]
+__all__ = ["excerpt", "inspect", "open_data", "picture"]
 
 MOST_CLASSES_COUNTED = 1000
 
@@ -85,6 +86,11 @@ def _divide(raw: Raw, contract: Contract | None, options: "DataOptions", *, seed
     overlaps = overlap.count(fingerprints, division.rows)
     warnings = (*raw.warnings, *overlap.judge(overlaps, division.rows))
     return Divided(raw, target, labels, division, overlaps, warnings)
+
+
+def excerpt(data: Data, row: int) -> str:
+    """How the text of a row begins; empty where rows are no texts."""
+    return data.excerpt(row) if isinstance(data, OpenedTexts) else ""
 
 
 def _facts(divided: Divided) -> DatasetFacts:

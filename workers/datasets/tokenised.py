@@ -24,6 +24,7 @@ LENGTH_STEP = 8
 # Scores over a vocabulary take 50 MB a window; more windows at once would not be faster.
 MOST_WINDOWS_AT_ONCE = 4
 OTHER_INPUTS = {"token_type_ids": "zeros", "position_ids": "places"}
+EXCERPT = 120  # characters
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class OpenedTexts:
                 rows=tokens.rows[some],
                 next_token=predicts,
             )
+
+    def excerpt(self, row: int) -> str:
+        """How the text of a row begins; of pairs, rows count texts as ``Batch.rows`` does."""
+        name = (DOCUMENT if row % 2 else QUERY) if self.is_pairs else TEXT
+        text = " ".join(self._column(name)[row // 2 if self.is_pairs else row].split())
+        return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"
 
     def _of(self, role: Role) -> Tokens:
         if role not in self._rows:

@@ -42,6 +42,12 @@ def metric(interval: Interval | None, name: str) -> str:
 
 
 @register.filter
+def metric_alone(value: float, name: str) -> str:
+    """A value without an interval: a share in percent, another figure to three digits."""
+    return units.percent(value, 2) if is_share(name) else units.significant(value)
+
+
+@register.filter
 def metric_interval(interval: Interval | None, name: str) -> str:
     """The 95 % interval, in the unit of the value."""
     if interval is None:

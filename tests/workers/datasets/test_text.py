@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.workers.intake import tiny
-from workers import datasets
+from workers import datasets, evaluation, trial
 from workers.contract import Contract, InputSpec, OutputSpec, Task, TokenizerSpec
 from workers.datasets.text import PASSAGE_CHARACTERS, is_prose, passages
 from workers.errors import YoursToFix
@@ -36,6 +38,22 @@ def lines(path: Path, rows: list[dict[str, object]]) -> Path:
 def opened(path: Path, under: Contract, beside: Path):
     tiny.tokenizer(beside)
     return datasets.open_data(path, options=DataOptions(), contract=under, seed=0, companions=beside)
+
+
+def mean_of_words(path: Path) -> Path:
+    """A network whose vector is the mean of its words' random vectors."""
+    vectors = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["vectors", "input_ids"], ["words"]),
+        helper.make_node("ReduceMean", ["words"], ["o"], axes=[1], keepdims=0),
+    ]
+    taken = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"]) for name in ("input_ids", "attention_mask")
+    ]
+    given = helper.make_tensor_value_info("o", TensorProto.FLOAT, ["n", 8])
+    graph = helper.make_graph(nodes, "g", taken, [given], [numpy_helper.from_array(vectors, "vectors")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
 
 
 def everything(data, role: Role, size: int = 7):
@@ -84,6 +102,24 @@ def test_pairs_stay_together_and_equal_documents_share_a_number(tmp_path):
         assert data.facts.roles[role].rows == len(rows)
         seen += pair.tolist()
     assert sorted(seen) == list(range(40))
+
+
+def test_a_tried_query_says_at_which_place_its_document_comes(tmp_path):
+    path = lines(tmp_path / "d.jsonl", [{"query": f"word{i}", "document": f"word{i + 1} word7"} for i in range(40)])
+    under = contract(Task.EMBEDDING)
+    data = opened(path, under, tmp_path)
+    session = evaluation.open_session(mean_of_words(tmp_path / "m.onnx"))
+
+    tried = trial.attempt(session, data, under, seed=0, check=lambda: None)
+
+    seen = evaluation.predict(session, data, Role.VALIDATION)
+    queries, documents = seen.outputs[0::2], seen.outputs[1::2]
+    for position, sample in enumerate(tried.samples):
+        near = [np.dot(queries[position], one) / np.linalg.norm(one) for one in documents]
+        place = 1 + sum(value > near[position] + 1e-6 for value in near)
+        said = "first" if place == 1 else f"at place {place}"
+        assert sample.text == f"word{sample.row}" and sample.right == (place == 1)
+        assert sample.prediction == f"its document comes {said} of {len(documents)}"
 
 
 def test_lines_may_name_their_split(tmp_path):
