@@ -39,11 +39,13 @@ def _of_model(version: ModelVersion) -> Iterator[Check]:
 
 def _input(contract: Contract, data: DatasetFacts, version: ModelVersion) -> Check:
     """Compares the first input; further ones are matched by name when the job starts."""
+    if data.inputs[0].dtype == "text":
+        return _text(contract, version)
     wanted = contract.inputs[0]
     names = {one.name: one for one in data.inputs}
     found = names.get(wanted.name) or data.inputs[0]
     shape, said = tuple(found.shape), _shape(wanted.shape)
-    if shape == wanted.shape:
+    if _fits(shape, wanted.shape):
         return Check(good=True, text=f"input matches {said}")
     if _count(shape) == _count(wanted.shape):
         return Check(good=True, text=f"{_shape(shape)} is laid out as {said}")
@@ -54,6 +56,17 @@ def _input(contract: Contract, data: DatasetFacts, version: ModelVersion) -> Che
     )
 
 
+def _text(contract: Contract, version: ModelVersion) -> Check:
+    if contract.tokenizer is not None:
+        return Check(good=True, text="text, cut into tokens by the model's own tokenizer")
+    said = "the data is text, the model came without a tokenizer: upload it as a Hugging Face directory"
+    return Check(good=False, text=said, url=version.get_absolute_url())
+
+
+def _fits(shape: tuple[int | str, ...], wanted: tuple[int, ...]) -> bool:
+    return len(shape) == len(wanted) and all(asked in (-1, has) for has, asked in zip(shape, wanted, strict=True))
+
+
 def _count(shape: tuple[int | str, ...]) -> int | None:
     """How many numbers a sample holds; None where an axis is free."""
     sizes = [axis for axis in shape if isinstance(axis, int)]
@@ -61,7 +74,7 @@ def _count(shape: tuple[int | str, ...]) -> int | None:
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:
-    return " × ".join(str(axis) for axis in shape) or "one value"
+    return " × ".join("any" if axis == -1 else str(axis) for axis in shape) or "one value"
 
 
 def _of_data(data: DatasetFacts) -> Iterator[Check]:

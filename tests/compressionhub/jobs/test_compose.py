@@ -5,7 +5,8 @@ import pytest
 from compressionhub.jobs.compose import draft as drafts
 from compressionhub.jobs.compose.checks import checks
 from compressionhub.jobs.compose.draft import Draft
-from workers.facts import Role
+from workers.contract import InputSpec, TokenizerSpec
+from workers.facts import Role, TensorFacts
 from workers.recipe import MOST_STEPS, from_value, techniques
 
 
@@ -100,6 +101,26 @@ def test_another_shape_is_laid_out_resized_or_refused(confirmed, dataset):
     wanted = contract.inputs[0].model_copy(update={"resize": (8, 8)})
     confirmed.contract = contract.model_copy(update={"inputs": (wanted,)})
     assert with_shape(1, 28, 28)["1 × 28 × 28 is resized to 1 × 8 × 8"]
+
+
+def test_text_goes_with_a_network_that_came_with_its_tokenizer(confirmed, dataset):
+    text = TensorFacts(name="query", dtype="text", shape=())
+    dataset.facts = dataset.facts.model_copy(update={"inputs": (text,)})
+    ids = InputSpec(name="input_ids", dtype="int64", shape=(-1,))
+    confirmed.contract = confirmed.contract.model_copy(update={"inputs": (ids,)})
+
+    without = said(confirmed, dataset)
+    confirmed.contract = confirmed.contract.model_copy(update={"tokenizer": TokenizerSpec(max_length=16)})
+
+    assert [good for text, good in without.items() if "without a tokenizer" in text] == [False]
+    assert said(confirmed, dataset)["text, cut into tokens by the model's own tokenizer"]
+
+
+def test_a_free_axis_takes_any_length(confirmed, dataset):
+    ids = InputSpec(name="x", dtype="int64", shape=(-1, 8, 8))
+    confirmed.contract = confirmed.contract.model_copy(update={"inputs": (ids,)})
+
+    assert said(confirmed, dataset)["input matches any × 8 × 8"]
 
 
 def test_shared_rows_and_missing_roles_are_said(confirmed, dataset):
