@@ -1,4 +1,4 @@
-"""The sample team's first work, done through the real actions: upload, confirm, submit, publish.
+"""The sample team's first work, done through the real actions: upload, confirm, submit, publish, report, ask.
 
 Nothing here is written into rows directly, so the sample is also a test of the whole way. Every part
 looks for what is there already: a start that was cut off goes on where it stopped.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from compressionhub.accounts.models import Membership, Team, User
@@ -29,8 +30,10 @@ from compressionhub.library import actions as library
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.store import store
 from compressionhub.zoo import actions as zoo
+from compressionhub.zoo.approvals import actions as approvals
 from compressionhub.zoo.deploying import record_deployment
-from compressionhub.zoo.models import Deployment, Entry
+from compressionhub.zoo.models import Approval, Deployment, Entry
+from compressionhub.zoo.reports import actions as reports
 from workers.recipe import from_value
 
 EXAMPLES = Path(settings.BASE_DIR) / "examples" / "digits"
@@ -68,6 +71,8 @@ DIGITS_A_DAY = 100e6 * 20  # a hundred million letters, twenty digits read on ea
 PLACE = {"provider": "azure", "region": "eastus", "instance": "Standard_D4s_v6"}  # its processor has published times
 SERVED_FOR, REPLACED_FOR = timedelta(days=90), timedelta(days=30)
 JOB_RATES = {"usd_per_hour": 0.202, "watts": 20.0}
+QUESTION = "May it take its baseline's place? (sample)"
+ASKED = "this is a sample of a request. The baseline serves untouched; the report says what the variant changes."
 JOBS = (
     SampleJob(
         "digits-cnn",
@@ -95,7 +100,8 @@ class NotInTime(Exception):
 
 
 def seed(*, say: Callable[[str], None]) -> None:
-    """Fill the first team: a workload, a dataset, two models, three jobs, entries for those that pass, deployments.
+    """Fill the first team: a workload, a dataset, two models, three jobs, entries for those that pass, deployments, and
+    a request for approval on a report.
 
     Raises:
         NotInTime: if no worker does the work within ten minutes.
@@ -113,6 +119,7 @@ def seed(*, say: Callable[[str], None]) -> None:
     for sample, job in submitted:
         _publish(sample, job, owner, say)
     _deployments(team, owner, versions)
+    _request(team, owner)
 
 
 def first_team() -> tuple[Team, User]:
@@ -144,6 +151,19 @@ def _deployments(team: Team, owner: User, versions: dict[str, ModelVersion]) -> 
     replaced = Entry.objects.listed().filter(team=team, name=JOBS[0].entry).first()
     if replaced is not None:
         record_deployment(team=team, by=owner, served=replaced, workload=workload, since=today - REPLACED_FOR)
+
+
+def _request(team: Team, owner: User) -> None:
+    """One frozen report, on the variant whose baseline serves untouched, and the request to let it take over."""
+    workload = Workload.objects.filter(team=team, name=WORKLOAD_NAME).first()
+    waiting = Deployment.objects.running().filter(team=team, workload=workload, entry=None).values("baseline")
+    names = [sample.entry for sample in JOBS]
+    entry = Entry.objects.listed().filter(team=team, name__in=names, baseline__in=waiting).first()
+    if workload is None or entry is None or Approval.objects.filter(team=team).exists():
+        return
+    with transaction.atomic():
+        report = reports.make(team=team, by=owner, entries=[entry], workload=workload, question=QUESTION)
+        approvals.ask(report=report, by=owner, why=ASKED)
 
 
 def _dataset(team: Team, owner: User) -> Dataset:

@@ -4,7 +4,7 @@ import pytest
 
 from compressionhub.estimates.models import Workload
 from compressionhub.zoo import actions, demo, savings
-from compressionhub.zoo.models import Deployment
+from compressionhub.zoo.models import Approval, Deployment, Report
 from tests.compressionhub.zoo.timed_hosts import fit_of, told
 
 
@@ -44,3 +44,29 @@ def test_a_team_with_workloads_of_its_own_is_left_alone(team, alice, vera, versi
     demo._deployments(team, alice, {"digits-cnn": version})
 
     assert Workload.objects.get(team=team).name == "Chat" and not Deployment.objects.exists()
+
+
+def test_a_variant_whose_baseline_serves_untouched_waits_for_approval_on_one_report(
+    team, alice, version, finished, adam
+):
+    proposed = actions.publish(job=finished(), by=adam, name=demo.JOBS[2].entry, summary="")
+    demo._workload(team, alice)
+    demo._deployments(team, alice, {"digits-mlp": version})
+
+    for _ in range(2):
+        demo._request(team, alice)
+
+    asked = Approval.objects.get(team=team)
+    assert (asked.entry, asked.is_open, asked.asked_by) == (proposed, True, alice)
+    assert asked.report == Report.objects.get(team=team) and asked.report.is_intact
+    assert asked.report.evidence.question == demo.QUESTION
+    assert asked.outdated == ""
+
+
+def test_nothing_is_asked_where_every_baseline_was_replaced(team, alice, version, replaced):
+    demo._workload(team, alice)
+    demo._deployments(team, alice, {"digits-cnn": version})
+
+    demo._request(team, alice)
+
+    assert not Report.objects.exists() and not Approval.objects.exists()
