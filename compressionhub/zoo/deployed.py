@@ -1,19 +1,23 @@
-"""What a deployment costs, saves and could still save: which networks are asked about; every figure is the engine's."""
+"""What deployments cost, save and could still save: which networks are asked about; every figure is the engine's."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 from compressionhub.errors import HubError
 from compressionhub.estimates import tables
+from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.jobs.models import Job
 from compressionhub.jobs.states import Kind, State
-from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.models import Deployment, Entry
+from compressionhub.zoo.numbers import QUANTITIES, VIEWS
 from compressionhub.zoo.timed import Timed, timed_in
+from compressionhub.zoo.times import times
 from workers.errors import YoursToFix
 from workers.estimate import Amount, InputFact, NotKnown
 from workers.serving.figures import Figures, figures_of_pairs
@@ -23,7 +27,6 @@ from workers.serving.shown import NOTHING
 
 MOST_CANDIDATES = 200
 UNITS: Final = {"bill": "$/month", "energy": "kWh/month", "carbon": "kg CO2e/month", "wait": "ms"}
-VIEWS: Final = ("before", "paid", "saved", "share", "could", "could_share")
 NO_VARIANT = "No variant of it is listed in the zoo."
 ENDED = "It has ended."
 
@@ -37,37 +40,79 @@ class Counted:
     """
 
     amounts: dict[str, Amount]
-    best: Evidence | None = None
+    best: UUID | None = None
     says: str = ""
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A listed entry with how long it and its baseline took."""
+
+    pk: UUID
+    timed: Timed
+
+
+Listed = Mapping[tuple[UUID, UUID], Sequence[_Variant]]
+
+
+@dataclass
+class _Question:
+    """What the engine is asked at once: pairs of networks on one machine, of all deployments that assume the same."""
+
+    assumed: Assumptions
+    there: Machine
+    pairs: list[tuple[ServiceTime, ServiceTime]] = field(default_factory=list)
 
 
 @dataclass
 class _Asked:
-    """Pairs of networks on one machine. ``live`` is the place of what serves, beside its baseline; ``stay`` that of
-    what serves beside itself, which saves nothing; ``others`` those of the variants that could take its place."""
+    """A deployment's pairs in the question. ``live`` is the place of what serves, beside its baseline; ``stay`` that
+    of what serves beside itself, which saves nothing; ``others`` those of the variants that could take its place."""
 
-    there: Machine
-    pairs: list[tuple[ServiceTime, ServiceTime]] = field(default_factory=list)
-    others: dict[int, Evidence] = field(default_factory=dict)
+    question: _Question
+    others: dict[int, UUID] = field(default_factory=dict)
     live: int = 0
     stay: int = 0
     why_not: str = NO_VARIANT
 
     def add(self, before: ServiceTime, after: ServiceTime) -> int:
-        self.pairs.append((before, after))
-        return len(self.pairs) - 1
+        self.question.pairs.append((before, after))
+        return len(self.question.pairs) - 1
 
 
-def count(deployment: Deployment) -> Counted:
-    """Ask the engine about a deployment, under its own assumptions."""
+def count(deployments: Sequence[Deployment]) -> list[Counted]:
+    """Ask the engine about deployments, each under its own assumptions: once about all that assume the same."""
+    alike: dict[tuple[object, ...], list[Deployment]] = defaultdict(list)
+    for each in deployments:
+        alike[each.assumes].append(each)
+    listed = _listed(deployments)
+    found = {key: one for some in alike.values() for key, one in _count(some, listed).items()}
+    return [found[each.pk] for each in deployments]
+
+
+def _count(alike: Sequence[Deployment], listed: Listed) -> dict[UUID, Counted]:
+    """Those of one set of assumptions, by key."""
+    assumed = alike[0].assumed
+    asked: dict[UUID, _Asked] = {}
+    counted: dict[UUID, Counted] = {}
     try:
-        asked = _asked(deployment)
-        assumed = deployment.assumed
-        found = figures_of_pairs(assumed.workload, asked.pairs, data=tables.of(assumed))
-    except NotKnown as missing:
-        return _unknown(missing.reason)
+        data = tables.of(assumed)
+        question = _Question(assumed, machine(assumed.workload, data))
+        for each in alike:
+            try:
+                asked[each.pk] = _asked(each, question, listed)
+            except NotKnown as missing:
+                counted[each.pk] = _unknown(missing.reason)
+        if asked:
+            found = figures_of_pairs(assumed.workload, question.pairs, data=data)
+            counted |= {each.pk: _counted(each, found, asked[each.pk]) for each in alike if each.pk in asked}
     except (YoursToFix, HubError) as fault:
-        return _unknown(fault.message)
+        return {each.pk: _unknown(fault.message) for each in alike}
+    return counted
+
+
+def _counted(deployment: Deployment, found: Figures, asked: _Asked) -> Counted:
+    """The figures of one of them out of the answer."""
     slugs = {"bill": found.bill_slug, "energy": "energy", "carbon": "carbon"}
     best = _best(found, slugs, asked)
     at = asked.live if best is None or deployment.entry_id is not None else best
@@ -83,7 +128,7 @@ def count(deployment: Deployment) -> Counted:
     )
 
 
-def _asked(deployment: Deployment) -> _Asked:
+def _asked(deployment: Deployment, question: _Question, listed: Listed) -> _Asked:
     """Which pairs to ask about.
 
     A baseline is compared in the job that made each variant; a variant that serves with others whose times came
@@ -92,47 +137,44 @@ def _asked(deployment: Deployment) -> _Asked:
     Raises:
         NotKnown: if nothing was measured of what serves, or nothing leads from there to the machine.
     """
-    assumed = deployment.assumed
-    asked = _Asked(machine(assumed.workload, tables.of(assumed)))
-    found = list(_variants(deployment, asked))
-    before, serving = _live(deployment, asked.there, found)
+    asked = _Asked(question)
+    found = list(_variants(_candidates(deployment, listed), asked))
+    before, serving = _live(deployment, question, found)
     asked.live = asked.add(before, serving)
     exact = serving.model_copy(update={"own": EXACT})
     asked.stay = asked.add(exact, exact)
-    for entry, first, after in found if deployment.is_running else ():
+    for pk, first, after in found if deployment.is_running else ():
         if deployment.entry_id is None:
-            asked.others[asked.add(first, after)] = entry
+            asked.others[asked.add(first, after)] = pk
         elif (after.device, after.is_predicted) == (serving.device, serving.is_predicted):
-            asked.others[asked.add(serving, after)] = entry
+            asked.others[asked.add(serving, after)] = pk
     return asked
 
 
-def _variants(deployment: Deployment, asked: _Asked) -> Iterator[tuple[Evidence, ServiceTime, ServiceTime]]:
+def _variants(candidates: Sequence[_Variant], asked: _Asked) -> Iterator[tuple[UUID, ServiceTime, ServiceTime]]:
     """Those that could serve instead, each with its baseline's time and its own on the machine."""
-    assumed = deployment.assumed
-    for one in _candidates(deployment):
+    for one in candidates:
         try:
-            before, after = one.timed.on(asked.there, assumed)
+            before, after = one.timed.on(asked.question.there, asked.question.assumed)
         except NotKnown as missing:
             asked.why_not = missing.reason
             continue
-        yield one, before, after
+        yield one.pk, before, after
 
 
 def _live(
-    deployment: Deployment, there: Machine, variants: list[tuple[Evidence, ServiceTime, ServiceTime]]
+    deployment: Deployment, question: _Question, variants: list[tuple[UUID, ServiceTime, ServiceTime]]
 ) -> tuple[ServiceTime, ServiceTime]:
     """Baseline and what serves; twice the baseline where that serves itself, as one of its variants' jobs timed it."""
     if deployment.entry_id is not None:
-        (serving,) = evidence([deployment.entry_id])
-        before, after = serving.timed.on(there, deployment.assumed)
+        before, after = times([deployment.entry_id])[deployment.entry_id].on(question.there, question.assumed)
         return before, after
     if variants:
         return variants[0][1], variants[0][1]
     measured = _of_baseline(deployment)
     if measured is None:
         raise NotKnown(f"Nothing was measured of {deployment.baseline} yet. One job on it measures the baseline too.")
-    before, _ = measured.on(there, deployment.assumed)
+    before, _ = measured.on(question.there, question.assumed)
     return before, before
 
 
@@ -147,16 +189,33 @@ def _of_baseline(deployment: Deployment) -> Timed | None:
     return timed_in(job.report_value, job=job.number)
 
 
-def _candidates(deployment: Deployment) -> list[Evidence]:
-    """Listed variants of the same baseline, every one within its gate; for what has ended, where they alone tell."""
-    if not deployment.is_running and deployment.entry_id is not None:
+def _listed(deployments: Sequence[Deployment]) -> Listed:
+    """Listed variants by team and baseline, newest first; every one is within its gate."""
+    baselines = {each.baseline for each in deployments if _needs_candidates(each)}
+    models = {each.model_id for each in baselines}
+    teams = {each.team_id for each in deployments}
+    found = Entry.objects.listed().filter(team__in=teams, model__in=models, baseline__in=baselines)
+    # Ordered here: asked to order, SQLite walks through all that is listed instead of the baselines' alone.
+    rows = sorted(found.order_by().values_list("published_at", "pk", "team", "baseline"), reverse=True)
+    read = times([pk for _, pk, _, _ in rows])
+    listed: dict[tuple[UUID, UUID], list[_Variant]] = defaultdict(list)
+    for _, pk, team, baseline in rows:
+        if pk in read:
+            listed[team, baseline].append(_Variant(pk, read[pk]))
+    return listed
+
+
+def _candidates(deployment: Deployment, listed: Listed) -> list[_Variant]:
+    """Other variants of the same baseline."""
+    if not _needs_candidates(deployment):
         return []
-    baseline = deployment.baseline
-    listed = Entry.objects.listed().filter(team=deployment.team_id, model=baseline.model_id, baseline=baseline)
-    # Ordered here: asked to order, SQLite walks through all that is listed instead of the baseline's alone.
-    keys = listed.order_by().values_list("pk", flat=True)
-    found = evidence([key for key in keys if key != deployment.entry_id])
-    return sorted(found, key=lambda each: each.published_at, reverse=True)[:MOST_CANDIDATES]
+    mine = listed.get((deployment.team_id, deployment.baseline_id), ())
+    return [each for each in mine if each.pk != deployment.entry_id][:MOST_CANDIDATES]
+
+
+def _needs_candidates(deployment: Deployment) -> bool:
+    """Whether it runs; of what has ended, only a baseline's cost is told by its variants."""
+    return deployment.is_running or deployment.entry_id is None
 
 
 def _best(found: Figures, slugs: dict[str, str], asked: _Asked) -> int | None:
@@ -242,7 +301,7 @@ def _unknown(reason: str) -> Counted:
     """Nothing is known, for one reason."""
     amounts = {
         f"{name}.{view}": Amount.unknown("share" if view in ("share", "could_share") else UNITS[name], reason)
-        for name in ("bill", "energy", "carbon")
+        for name in QUANTITIES
         for view in VIEWS
     }
     waits = {f"wait.{view}": Amount.unknown(UNITS["wait"], reason) for view in ("before", "paid")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -28,6 +29,10 @@ class DeploymentQuerySet(models.QuerySet["Deployment"]):
 
     def running(self) -> DeploymentQuerySet:
         return self.filter(until=None)
+
+    def without_figures(self, made_from: str) -> DeploymentQuerySet:
+        """Those whose figures are missing or, where they run, were made by another release."""
+        return self.filter(Q(figures=None) | Q(until=None) & ~Q(figures__made_from=made_from))
 
     def of_versions(self, versions: Iterable[ModelVersion]) -> DeploymentQuerySet:
         """Of those versions, untouched or as a variant; with all that a row of the history shows."""
@@ -93,6 +98,11 @@ class Deployment(models.Model):
         return self.until is None
 
     @property
+    def assumes(self) -> tuple[object, ...]:
+        """Equal for deployments that assume the same."""
+        return json.dumps(self.assumed_json, sort_keys=True), self.actual_monthly, self.actual_by
+
+    @property
     def assumed(self) -> Assumptions:
         """What was assumed, with the traffic that came in place of the assumed one where somebody entered it."""
         found = Assumptions.model_validate(self.assumed_json)
@@ -114,14 +124,15 @@ class DeploymentFigures(models.Model):
     """What the engine said of a deployment, kept because a portfolio adds up a thousand of them.
 
     A row that is missing, or made by another release while its deployment runs, is made when somebody next looks.
-    ``numbers`` repeats value, low, high and class of each figure for sums; ``amounts`` holds them whole.
+    ``numbers`` repeats value, low, high and class of each figure for sums (``zoo/numbers.py``); ``amounts`` holds them
+    whole.
     """
 
     deployment = models.OneToOneField(Deployment, primary_key=True, on_delete=models.CASCADE, related_name="figures")
     made_from = models.CharField(max_length=60)
     best = models.ForeignKey("zoo.Entry", null=True, on_delete=models.SET_NULL, related_name="+")
     says = models.CharField(max_length=300, blank=True)
-    numbers = models.JSONField()
+    numbers = models.BinaryField()
     amounts = models.JSONField()
 
     def __str__(self) -> str:

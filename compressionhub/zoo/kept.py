@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from compressionhub.library.models import ModelVersion
-from compressionhub.zoo.deployed import Counted, count
+from compressionhub.zoo import numbers
+from compressionhub.zoo.deployed import count
+from compressionhub.zoo.deployment import DeploymentQuerySet
 from compressionhub.zoo.models import Deployment, DeploymentFigures
 from workers.estimate import Amount, InputFact
 from workers.serving.tables import tables
 
 FORMAT = 1  # raised whenever what is kept, or how it comes about, changes
+AT_ONCE: Final = 50
+WRITTEN: Final = ("made_from", "best", "says", "numbers", "amounts")
 
 
 def made_from() -> str:
@@ -29,47 +33,42 @@ def forget_one(deployment: Deployment) -> None:
     DeploymentFigures.objects.filter(pk=deployment.pk).delete()
 
 
-def refresh(missing: Iterable[Deployment], *, within_s: float) -> int:
-    """Make figures one by one until the time is up.
+def refresh(missing: DeploymentQuerySet, *, within_s: float) -> int:
+    """Make figures, fifty deployments at once, until the time is up.
 
     Returns:
         how many are left for the next time.
     """
-    waiting, end = list(missing), time.monotonic() + within_s
-    for done, deployment in enumerate(waiting):
+    waiting = list(missing.order_by("workload", "pk").values_list("pk", flat=True))
+    end = time.monotonic() + within_s
+    for start in range(0, len(waiting), AT_ONCE):
         if time.monotonic() > end:
-            return len(waiting) - done
-        keep(deployment)
+            return len(waiting) - start
+        some = Deployment.objects.filter(pk__in=waiting[start : start + AT_ONCE])
+        keep(list(some.select_related("baseline__model")))
     return 0
 
 
-def keep(deployment: Deployment) -> DeploymentFigures:
+def keep(deployments: Sequence[Deployment]) -> list[DeploymentFigures]:
     """Ask the engine and keep what it says."""
-    found = count(deployment)
-    kept, _ = DeploymentFigures.objects.update_or_create(
-        deployment=deployment,
-        defaults={
-            "made_from": made_from(),
-            "best_id": found.best.pk if found.best else None,
-            "says": found.says[:300],
-            "numbers": _numbers(found),
-            "amounts": packed(found.amounts),
-        },
+    rows = [
+        DeploymentFigures(
+            deployment=each, made_from=made_from(), best_id=found.best,
+            says=found.says[:300], numbers=numbers.written(found.amounts), amounts=packed(found.amounts),
+        )
+        for each, found in zip(deployments, count(deployments), strict=True)
+    ]  # fmt: skip
+    return DeploymentFigures.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["deployment"], update_fields=WRITTEN
     )
-    return kept
 
 
 def of(deployment: Deployment) -> DeploymentFigures:
     """The figures of one deployment, made now if need be. What has ended keeps those it had."""
     kept = DeploymentFigures.objects.select_related("best").filter(pk=deployment.pk).first()
     if kept is None or (deployment.is_running and kept.made_from != made_from()):
-        return keep(deployment)
+        return keep([deployment])[0]
     return kept
-
-
-def _numbers(found: Counted) -> dict[str, list[Any]]:
-    """Value, low, high, class. A figure that is not known has no value."""
-    return {name: [each.value, each.low, each.high, each.grade] for name, each in found.amounts.items()}
 
 
 def packed(amounts: Mapping[str, Amount]) -> dict[str, Any]:

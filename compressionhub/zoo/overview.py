@@ -21,6 +21,7 @@ from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.models import Entry, EntryQuerySet
 
 MOST_MODELS = 25
+RECENT_RESULTS = 200  # among which home looks for what could be published
 NOTHING: tuple[Evidence | None, int] = (None, 0)
 
 
@@ -206,10 +207,11 @@ def _rows(models: list[TrainedModel], listed: EntryQuerySet, active: tuple[Job, 
 
 
 def publishable(team: Team, user: User) -> tuple[Job, ...]:
-    """Finished results that pass their gate and are not in the zoo yet, newest first."""
-    published = Entry.objects.filter(job=OuterRef("pk"))
-    done = Job.objects.visible_to(user).filter(~Exists(published), team=team, kind=Kind.COMPRESS, state=State.SUCCEEDED)
-    newest = list(done.order_by("-finished_at").values_list("pk", flat=True)[:20])
+    """Results among the newest that pass their gate and are not in the zoo yet, newest first."""
+    done = Job.objects.visible_to(user).filter(team=team, kind=Kind.COMPRESS, state=State.SUCCEEDED)
+    recent = done.order_by("-finished_at").values("pk")[:RECENT_RESULTS]
+    open_ones = Job.objects.filter(~Exists(Entry.objects.filter(job=OuterRef("pk"))), pk__in=recent)
+    newest = list(open_ones.order_by("-finished_at").values_list("pk", flat=True)[:20])
     found = Job.objects.filter(pk__in=newest).with_progress().order_by("-finished_at") if newest else ()
     return tuple(job for job in found if _is_publishable(job))[:3]
 

@@ -2,90 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any, Final
+from typing import Final, NamedTuple
 from uuid import UUID
+
+import numpy as np
 
 from compressionhub.accounts.models import Team, User
 from compressionhub.estimates import said
 from compressionhub.estimates.models import Workload
 from compressionhub.ui import units
-from compressionhub.zoo import kept, trend
+from compressionhub.zoo import kept, numbers, trend
 from compressionhub.zoo.compare.evidence import Evidence, evidence
 from compressionhub.zoo.deployed import UNITS
+from compressionhub.zoo.deployment import DeploymentQuerySet
 from compressionhub.zoo.models import Deployment, DeploymentFigures
+from compressionhub.zoo.numbers import AT, QUANTITIES
 from compressionhub.zoo.spending import Spending, spending
-from workers.estimate import Amount, Grade
+from workers.estimate import Amount
+from workers.numerics.queueing import Floats
 from workers.serving import shown, totals
 from workers.serving.shown import NOTHING
-from workers.serving.totals import Part
+from workers.serving.totals import Parts, part_of
 from workers.serving.workload import DAYS, Currency
 
 PAGE: Final = 25
 REFRESH_S: Final = 0.4  # of a page's time goes into figures that are missing
-NOT_KNOWN: Final = (None, None, None, None)
-GRADES: Final = {each.value: each for each in Grade}
 NOTHING_SERVES: Final = "Nobody has recorded a deployment."
 ORDERS: Final = {"could": "bill.could", "spend": "bill.paid", "saved": "bill.saved", "carbon": "carbon.paid"}
 COLUMNS: Final = (
-    "pk", "since", "until", "entry__name", "baseline__number", "baseline__model__name", "figures__numbers",
-    "figures__made_from", "figures__says", "figures__best__name",
+    "pk", "since", "until", "entry__name", "baseline__model__name", "figures__made_from", "figures__numbers",
 )  # fmt: skip
+UNREAD: Final = ("entry__record_json", "figures__best__record_json", "figures__amounts", "figures__numbers")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One deployment with its numbers: ``[value, low, high, class]`` by ``quantity.view``."""
+class Line(NamedTuple):
+    """One deployment. Its figures stand in its place among the portfolio's."""
 
     pk: UUID
     since: date
     until: date | None
-    variant: str
-    number: int
+    variant: str | None
     name: str
-    numbers: dict[str, list[Any]]
-    made_from: str
-    says: str
-    best_name: str
+    made_from: str | None
 
     @property
     def runs(self) -> bool:
         return self.until is None
-
-    @property
-    def key(self) -> str:
-        """What its figures are called on the page."""
-        return f"{self.pk.hex[:12]}-"
-
-    @property
-    def serves(self) -> str:
-        return self.variant or f"v{self.number}, untouched"
-
-    def part(self, name: str) -> Part:
-        value, low, high, grade = self.numbers.get(name, NOT_KNOWN)
-        return Part(self.name, value, low, high, GRADES.get(grade) if grade else None)
-
-    def value(self, name: str) -> float | None:
-        found: float | None = self.numbers.get(name, NOT_KNOWN)[0]
-        return found
 
     def months(self, today: date) -> float:
         """How long it served, in months of the engine."""
         return max(0, ((self.until or today) - self.since).days) / DAYS
 
     def is_current(self, tables: str) -> bool:
-        return bool(self.numbers) and (not self.runs or self.made_from == tables)
+        return self.made_from is not None and (not self.runs or self.made_from == tables)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One running deployment as the table shows it, with the figures to write and what they are called by."""
+    """One running deployment as the table shows it, with the figures to write.
 
-    line: Line
+    ``says`` is why nothing more can be saved, empty where something can: by ``best``.
+    """
+
     deployment: Deployment
+    says: str
+    best: str
     bill: Amount
     energy: Amount
     carbon: Amount
@@ -105,10 +90,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Portfolio:
-    """The team's deployments. Realised and possible savings are figures of their own and are never added."""
+    """The team's deployments. Realised and possible savings are figures of their own and are never added.
+
+    ``figures`` is (lines, figures, 4), as ``numbers`` reads them.
+    """
 
     team: Team
     lines: tuple[Line, ...]
+    figures: Floats
     left: int
     today: date
     currency: Currency | None
@@ -118,23 +107,33 @@ class Portfolio:
     def running(self) -> list[Line]:
         return [line for line in self.lines if line.runs]
 
+    @cached_property
+    def _now(self) -> Floats:
+        """The figures of what runs."""
+        return self.figures[[line.runs for line in self.lines]]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [line.name for line in self.running]
+
+    def _parts(self, name: str) -> Parts:
+        return Parts(self._names, self._now[:, AT[name]])
+
     def total(self, name: str) -> Amount:
         """The sum of one figure over what runs: ``bill.paid``."""
-        quantity = name.partition(".")[0]
-        parts = [line.part(name) for line in self.running]
-        return self._money(totals.total(parts, UNITS[quantity], nothing=NOTHING_SERVES))
+        return self._money(totals.total(self._parts(name), UNITS[name.partition(".")[0]], nothing=NOTHING_SERVES))
 
     @cached_property
     def paid(self) -> dict[str, Amount]:
-        return {name: self.total(f"{name}.paid") for name in ("bill", "energy", "carbon")}
+        return {name: self.total(f"{name}.paid") for name in QUANTITIES}
 
     @cached_property
     def saved(self) -> dict[str, Amount]:
-        return {name: self.total(f"{name}.saved") for name in ("bill", "energy", "carbon")}
+        return {name: self.total(f"{name}.saved") for name in QUANTITIES}
 
     @cached_property
     def before(self) -> dict[str, Amount]:
-        return {name: self.total(f"{name}.before") for name in ("bill", "energy", "carbon")}
+        return {name: self.total(f"{name}.before") for name in QUANTITIES}
 
     @property
     def ends(self) -> dict[str, float]:
@@ -144,42 +143,40 @@ class Portfolio:
     @cached_property
     def could(self) -> Amount:
         """What could still be saved a month, were each best listed variant to serve; never added to what is saved."""
-        known = [line.part("bill.could") for line in self.running]
-        return self._money(totals.total(known, UNITS["bill"], nothing=NOTHING_SERVES))
+        return self.total("bill.could")
 
     @cached_property
     def share(self) -> Amount:
         """What compression saves of what the baselines would cost."""
-        pairs = [(line.part("bill.share"), line.part("bill.before")) for line in self.running]
-        return totals.share(pairs, nothing=NOTHING_SERVES)
+        return totals.share(self._parts("bill.share"), self._parts("bill.before"), nothing=NOTHING_SERVES)
 
     @cached_property
     def saved_so_far(self) -> Amount:
-        return self._so_far("bill", "$")
-
-    def _so_far(self, quantity: str, unit: str) -> Amount:
-        parts = [each.part(f"{quantity}.saved").times(each.months(self.today)) for each in self.lines if each.variant]
-        return self._money(totals.total(parts, unit, nothing="No deployment of a variant is recorded."))
+        chosen = np.array([bool(line.variant) for line in self.lines], dtype=bool)
+        months = np.array([line.months(self.today) for line in self.lines])
+        saved = Parts([line.name for line in self.lines], self.figures[:, AT["bill.saved"]]).times(months)
+        return self._money(totals.total(saved.among(chosen), "$", nothing="No deployment of a variant is recorded."))
 
     @cached_property
-    def best(self) -> Line | None:
-        """Where most money could still be saved."""
-        known = [line for line in self.running if line.best_name and (line.value("bill.could") or 0) > 0]
-        return max(known, key=lambda line: line.value("bill.could") or 0.0, default=None)
+    def best(self) -> int | None:
+        """The place, among what runs, of where most money could still be saved."""
+        could = np.nan_to_num(self._now[:, AT["bill.could"], 0])
+        return int(could.argmax()) if could.max(initial=0.0) > 0 else None
 
     @cached_property
     def best_entry(self) -> Evidence | None:
         if self.best is None:
             return None
-        found = DeploymentFigures.objects.filter(pk=self.best.pk, best__isnull=False).values_list("best", flat=True)
-        return next(iter(evidence(list(found))), None)
+        kept_as = DeploymentFigures.objects.filter(pk=self.running[self.best].pk, best__isnull=False)
+        return next(iter(evidence(list(kept_as.values_list("best", flat=True)))), None)
 
     @property
     def best_title(self) -> str:
         """What the best of the possible savings is, with its figure."""
         assert self.best is not None, "asked for what could be saved where nothing can"
-        could, share = (self._money(amount_of(self.best, name)) for name in ("bill.could", "bill.could_share"))
-        return f"{self.best.name} could save {said.value(could)} a month ({said.value(share)})"
+        now = self._now[self.best]
+        could, share = (self._money(amount_of(now, name)) for name in ("bill.could", "bill.could_share"))
+        return f"{self._names[self.best]} could save {said.value(could)} a month ({said.value(share)})"
 
     @property
     def best_says(self) -> str:
@@ -195,7 +192,7 @@ class Portfolio:
 
     @cached_property
     def models(self) -> int:
-        return len({line.name for line in self.running})
+        return len(set(self._names))
 
     @property
     def says(self) -> str:
@@ -241,17 +238,20 @@ class Portfolio:
 
     @cached_property
     def trend(self) -> trend.Trend | None:
-        return trend.drawn(self.lines, self.today, self.currency)
+        paid, without = (self.figures[:, AT[name], 0].tolist() for name in ("bill.paid", "bill.before"))
+        return trend.drawn(self.lines, paid, without, self.today, self.currency)
 
     def page(self, order: str, number: int) -> list[Row]:
         """Rows of one page with their whole figures."""
-        ordered = sorted(self.running, key=lambda line: line.name)
+        places = sorted(range(len(self.running)), key=self._names.__getitem__)
         if order in ORDERS:
-            ordered.sort(key=lambda line: -(line.value(ORDERS[order]) or 0.0))
-        chosen = ordered[(number - 1) * PAGE : number * PAGE]
-        among = Deployment.objects.select_related("baseline__model", "entry").defer("entry__record_json")
-        found = among.in_bulk([line.pk for line in chosen])
-        return [_row(line, found[line.pk], self._money) for line in chosen if line.pk in found]
+            by = (-np.nan_to_num(self._now[:, AT[ORDERS[order]], 0])).tolist()
+            places.sort(key=by.__getitem__)
+        chosen = places[(number - 1) * PAGE : number * PAGE]
+        among = Deployment.objects.select_related("baseline__model", "entry", "figures__best").defer(*UNREAD)
+        found = among.in_bulk([self.running[at].pk for at in chosen])
+        rows = ((self._now[at], found.get(self.running[at].pk)) for at in chosen)
+        return [_row(figures, deployment, self._money) for figures, deployment in rows if deployment is not None]
 
     @property
     def pages(self) -> int:
@@ -263,16 +263,12 @@ class Portfolio:
 
 def portfolio(team: Team, user: User, *, today: date) -> Portfolio:
     """Read what is kept, after making some of what is missing."""
-    lines = _lines(team, user)
-    tables = kept.made_from()
-    missing = [line.pk for line in lines if not line.is_current(tables)]
-    left = 0
-    if missing:
-        among = Deployment.objects.select_related("baseline__model", "entry").in_bulk(missing)
-        left = kept.refresh(among.values(), within_s=REFRESH_S)
-        lines = _lines(team, user)
+    (lines, figures), left = _lines(team, user), 0
+    if not all(line.is_current(kept.made_from()) for line in lines):
+        left = kept.refresh(_among(team, user).without_figures(kept.made_from()), within_s=REFRESH_S)
+        lines, figures = _lines(team, user)
     usual = Workload.objects.filter(team=team, is_usual=True).first()
-    return Portfolio(team, lines, left, today, currency_of(usual), usual)
+    return Portfolio(team, lines, figures, left, today, currency_of(usual), usual)
 
 
 def currency_of(usual: Workload | None) -> Currency | None:
@@ -280,26 +276,23 @@ def currency_of(usual: Workload | None) -> Currency | None:
     return usual.assumed.workload.currency if usual else None
 
 
-def _lines(team: Team, user: User) -> tuple[Line, ...]:
-    found = Deployment.objects.visible_to(user).filter(team=team).counted().order_by("since", "recorded_at")
-    return tuple(_line(values) for values in found.values_list(*COLUMNS))
+def _lines(team: Team, user: User) -> tuple[tuple[Line, ...], Floats]:
+    """All deployments, the first recorded first, and their figures."""
+    rows = list(_among(team, user).order_by("since", "recorded_at").values_list(*COLUMNS))
+    return tuple(Line(*row[:-1]) for row in rows), numbers.read(row[-1] for row in rows)
 
 
-def _line(values: Sequence[Any]) -> Line:
-    pk, since, until, variant, number, name, numbers, made_from, says, best_name = values
-    return Line(
-        pk=pk, since=since, until=until, variant=variant or "", number=number, name=name, numbers=numbers or {},
-        made_from=made_from or "", says=says or "", best_name=best_name or "",
-    )  # fmt: skip
+def _among(team: Team, user: User) -> DeploymentQuerySet:
+    return Deployment.objects.visible_to(user).filter(team=team).counted()
 
 
-def amount_of(line: Line, name: str) -> Amount:
+def amount_of(figures: Floats, name: str, why_not: str = "") -> Amount:
     """Value, range and class alone: what it rests on is asked for when somebody opens it."""
     quantity, _, view = name.partition(".")
     unit = "share" if view in ("share", "could_share") else UNITS[quantity]
-    value, low, high, grade = line.part(name)[1:]
+    _, value, low, high, grade = part_of("", figures[AT[name]])
     if value is None:
-        return Amount.unknown(unit, line.says or "Its page says why.")
+        return Amount.unknown(unit, why_not or "Its page says why.")
     return Amount(value=value, low=low, high=high, unit=unit, grade=grade, method="")
 
 
@@ -307,13 +300,15 @@ def _ends(amount: Amount) -> tuple[float, float]:
     return amount.value or 0.0, amount.high or 0.0
 
 
-def _row(line: Line, deployment: Deployment, money: Callable[[Amount], Amount]) -> Row:
+def _row(figures: Floats, deployment: Deployment, money: Callable[[Amount], Amount]) -> Row:
+    kept_as = deployment.figures
+
     def amount(name: str) -> Amount:
-        return money(amount_of(line, name))
+        return money(amount_of(figures, name, kept_as.says))
 
     return Row(
-        line=line, deployment=deployment, bill=amount("bill.paid"), energy=amount("energy.paid"),
-        carbon=amount("carbon.paid"), saved=amount("bill.saved"), could=amount("bill.could"),
-        could_share=amount("bill.could_share"), could_energy=amount("energy.could"),
-        could_energy_share=amount("energy.could_share"),
+        deployment=deployment, says=kept_as.says, best=kept_as.best.name if kept_as.best else "",
+        bill=amount("bill.paid"), energy=amount("energy.paid"), carbon=amount("carbon.paid"),
+        saved=amount("bill.saved"), could=amount("bill.could"), could_share=amount("bill.could_share"),
+        could_energy=amount("energy.could"), could_energy_share=amount("energy.could_share"),
     )  # fmt: skip

@@ -209,6 +209,14 @@ def savings(entry: Entry, assumed: Assumptions) -> Savings:
     return Savings(entry, assumed, estimate(assumed.workload, services[0], services[1:], data=data, jobs=[job]))
 
 
+def savings_or_why(entry: Entry, assumed: Assumptions) -> Savings:
+    """The same, where an instance that is in no table is one more reason why nothing is known."""
+    try:
+        return savings(entry, assumed)
+    except YoursToFix as fault:
+        return Savings(entry, assumed, None, fault.message)
+
+
 def service_times(entry: Entry, assumed: Assumptions) -> tuple[ServiceTime, ...]:
     """Baseline and variant on the workload's machine.
 
@@ -293,9 +301,4 @@ def best(entries: EntryQuerySet, assumed: Assumptions) -> Entry | None:
 def usual(team: Team, entry: Entry) -> Usual | None:
     """What an entry saves under the team's usual workload; None where the team has no workload."""
     workload = Workload.objects.filter(team=team, is_usual=True).first()
-    if workload is None:
-        return None
-    try:
-        return Usual(workload, savings(entry, workload.assumed))
-    except YoursToFix as fault:
-        return Usual(workload, Savings(entry, workload.assumed, None, fault.message))
+    return None if workload is None else Usual(workload, savings_or_why(entry, workload.assumed))

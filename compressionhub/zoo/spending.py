@@ -23,7 +23,7 @@ from workers.estimate import Amount
 from workers.report import Metering
 from workers.serving import shown
 from workers.serving.jobs import JobRun
-from workers.serving.totals import Part, spent, total
+from workers.serving.totals import Part, Parts, spent, total
 
 NO_RATES = "No workload says what an hour of the host costs and what it draws. There is no default: type both in."
 
@@ -116,7 +116,7 @@ def _added(amounts: list[Amount], runs: list[JobRun]) -> Amount:
     parts = [
         Part(run.title, each.value, each.low, each.high, each.grade) for run, each in zip(runs, amounts, strict=True)
     ]
-    return total(parts, amounts[0].unit, nothing=NO_RATES)
+    return total(Parts.of(parts), amounts[0].unit, nothing=NO_RATES)
 
 
 def _told(team: Team) -> _Told:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.urls import reverse
@@ -48,8 +49,7 @@ class Trend:
     months: tuple[Month, ...]
 
 
-@dataclass(frozen=True)
-class _Served:
+class _Served(NamedTuple):
     """A deployment with a known bill, in the currency it is shown in."""
 
     line: Line
@@ -60,14 +60,17 @@ class _Served:
         return self.line.since <= day and (self.line.until is None or day < self.line.until)
 
 
-def drawn(lines: Sequence[Line], today: date, currency: Currency | None) -> Trend | None:
-    """The chart of a year, or of as long as something is recorded; None where no bill is known."""
+def drawn(
+    lines: Sequence[Line], paid: Sequence[float], without: Sequence[float], today: date, currency: Currency | None
+) -> Trend | None:
+    """The chart of a year, or of as long as something is recorded; None where no bill is known.
+
+    Args:
+        paid, without: the bill of each line, in dollars, with and without compression; not-a-number where not known.
+    """
     rate, unit = (currency.per_usd, currency.code) if currency else (1.0, "$")
-    served = [
-        _Served(line, paid * rate, without * rate)
-        for line in lines
-        if (paid := line.value("bill.paid")) is not None and (without := line.value("bill.before")) is not None
-    ]
+    bills = zip(lines, paid, without, strict=True)
+    served = [_Served(line, now * rate, bare * rate) for line, now, bare in bills if isfinite(now) and isfinite(bare)]
     if not served:
         return None
     first = max(min(each.line.since for each in served), today - timedelta(days=WINDOW_DAYS))

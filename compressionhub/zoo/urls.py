@@ -20,6 +20,7 @@ urlpatterns = [
     path("deployments/<uuid:pk>/traffic/", views_deployments.traffic, name="deployment-traffic"),
     path("compare/", views_compare.compare, name="compare"),
     path("compare/figures/", views_compare.figures, name="compare-figures"),
+    path("compare/why/<uuid:pk>/<str:side>/<str:figure>/", views_compare.why, name="compare-why"),
     path("savings/", views_savings.savings, name="savings"),
     path("savings/<uuid:pk>/", views_savings.savings_of, name="savings-of"),
     path("zoo/file/<str:token>/<str:name>", views.file, name="file"),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
@@ -17,11 +17,13 @@ from compressionhub.accounts.permissions import Verb, may, require
 from compressionhub.estimates.assumptions import Assumptions, signed
 from compressionhub.estimates.forms import WorkloadForm
 from compressionhub.estimates.models import Workload
+from compressionhub.estimates.templatetags.amounts import why_body
 from compressionhub.estimates.views import said
 from compressionhub.ui.ids import as_uuid
 from compressionhub.zoo.approvals.models import Approval
 from compressionhub.zoo.compare.evidence import evidence
 from compressionhub.zoo.compare.page import MOST, Asked, Comparison, Links
+from compressionhub.zoo.compare.why import why as what_stands_behind
 from compressionhub.zoo.models import Entry, EntryQuerySet
 
 
@@ -59,6 +61,19 @@ def figures(request: HubRequest) -> JsonResponse:
     comparison = Comparison(evidence(_newest(_listed(request, asked))), draft.assumed, asked, _links(request, draft))
     found = comparison.as_json()
     return JsonResponse({**found, "problem": " ".join(draft.problems) or found["problem"], "savings": draft.savings})
+
+
+@team_required
+@require_GET
+def why(request: HubRequest, pk: UUID, side: str, figure: str) -> HttpResponse:
+    """What one figure rests on under the assumptions of the address, for the popover of a cell."""
+    require(request.user, Verb.COMPARE, request.team)
+    listed = Entry.objects.visible_to(request.user).listed().select_related("job")
+    entry = get_object_or_404(listed, pk=pk)
+    found = what_stands_behind(entry, _draft(request).assumed, figure, is_baseline=side == "baseline")
+    if not found or side not in ("variant", "baseline"):
+        raise Http404
+    return HttpResponse("".join(why_body(amount, title=title) for title, amount in found))
 
 
 def _listed(request: HubRequest, asked: Asked) -> EntryQuerySet:

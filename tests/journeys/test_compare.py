@@ -122,6 +122,23 @@ def test_a_changed_assumption_shows_the_servers_figures(compared: tuple[Page, Cl
             assert line.locator(f"[data-cell={key}] [data-figure]").inner_text() == row["texts"][key][0]
 
 
+def test_a_pressed_class_tells_of_the_row_that_stands_there_now(compared: tuple[Page, Client]) -> None:
+    page, _ = compared
+    page.locator("#order").select_option("smallest")
+    line = page.locator("[data-rows] tr").first
+    figure = line.locator("[data-cell=bill] [data-figure]").inner_text()
+
+    line.locator("[data-cell=bill] .why").click()
+
+    popover = page.locator("#asked-pop")
+    expect(popover).to_contain_text(f"Bill a month: {figure}")
+    expect(popover.locator(".formula").first).to_contain_text("mean_h(N_h)")
+    popover.get_by_role("button", name="Close").click()
+    expect(popover).to_be_hidden()
+    line.locator("[data-cell=size] .why").click()
+    expect(popover).to_contain_text("counted from the file")
+
+
 def test_what_is_chosen_in_the_zoo_is_compared_though_filters_change(compared: tuple[Page, Client]) -> None:
     page, _ = compared
     page.goto(page.url.partition("/compare/")[0] + "/zoo/")

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from compressionhub.estimates import actions, said
@@ -16,6 +17,7 @@ from compressionhub.estimates.forms import WorkloadForm, starting
 from compressionhub.estimates.models import Workload as Kept
 from compressionhub.estimates.uses import OnDevice
 from compressionhub.zoo.compare.evidence import forget
+from compressionhub.zoo.deploying import record_deployment
 from compressionhub.zoo.models import Entry
 from compressionhub.zoo.savings import candidates
 from tests.compressionhub.conftest import (
@@ -290,6 +292,20 @@ def test_every_assumption_changed_in_the_browser_gives_the_engines_figures(
     assert shown(page, "bill")[0] == said.value(engine.amount("bill")) and "EUR" in shown(page, "bill")[0]
     kept.refresh_from_db()
     assert kept.assumed.differing(assumed) in ((), ("tables",)), "nothing is kept until it is saved"
+
+
+def test_a_pressed_class_on_home_tells_what_the_figure_rests_on(hub: Page, adam: Any, team: Any, priced: Entry) -> None:
+    kept = actions.create(team=team, by=adam, assumed=starting(slug="retail-camera", author=ADMIN, monthly=1e9))
+    record_deployment(team=team, by=adam, served=priced, workload=kept, since=timezone.localdate())
+    page = hub
+    page.goto(f"{page.hub}/?order=spend")  # type: ignore[attr-defined]
+    cell = page.locator(".in-use tbody td[data-l='Spend a month']").first
+
+    cell.locator(".why").click()
+
+    popover = page.locator("#asked-pop")
+    expect(popover.locator("strong").first).to_have_text("Bill a month, now: $434")
+    expect(popover.locator(".formula")).to_contain_text("mean_h(N_h)")
 
 
 def test_a_machine_of_ones_own_gives_the_engines_figures(hub: Page, adam: Any, team: Any, priced: Entry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -93,6 +93,16 @@ class Figures:
     def _own_grades(self) -> dict[type[ServingEstimate], list[Grade | None]]:
         return {}
 
+    @cached_property
+    def _shared(self) -> dict[type[ServingEstimate], tuple[InputFact, ...]]:
+        return {}
+
+    def _inputs(self, kind: type[ServingEstimate]) -> tuple[InputFact, ...]:
+        """What all networks' figures rest on alike, made once: thousands of amounts name the same facts."""
+        if kind not in self._shared:
+            self._shared[kind] = kind.inputs(self.load)
+        return self._shared[kind]
+
     def _kept(self, view: str, slug: str) -> Column:
         if (view, slug) not in self._columns:
             self._columns[view, slug] = self._make(view, slug)
@@ -102,7 +112,7 @@ class Figures:
         kind = _comparable(slug) if view != "plain" else _serving()[slug]
         unit = "share" if view == "relative" else kind.about.unit
         try:
-            band, shared = self._band(view, slug), kind.inputs(self.load)
+            band, shared = self._band(view, slug), self._inputs(kind)
         except NotKnown as missing:
             nothing = np.full(len(self.load.services), np.nan)
             return Column(unit, nothing, nothing, nothing, (None,) * len(nothing), missing.reason)
@@ -170,7 +180,7 @@ class Figures:
         return kind.why_not(self.load, position)
 
     def _facts(self, view: str, kind: type[ServingEstimate], position: int) -> tuple[InputFact, ...]:
-        shared = self._counting(view, kind, kind.inputs(self.load))
+        shared = self._counting(view, kind, self._inputs(kind))
         own = kind.inputs_of(self.load, position)
         if view == "plain" or self.load.is_baseline(position):
             return (*own, *shared)
@@ -226,6 +236,7 @@ def figures_of_pairs(
     return Figures(Load(workload, machine(workload, used), services, made, baselines), used.version)
 
 
+@cache
 def _serving() -> dict[str, type[ServingEstimate]]:
     return {slug: kind for slug, kind in estimates().items() if issubclass(kind, ServingEstimate)}
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workers.errors import Frozen
 from workers.estimate import Amount, Grade, InputFact, worst
+from workers.numerics.queueing import Floats
 from workers.serving.figures import figures
 from workers.serving.jobs import JobRun
 from workers.serving.service import ServiceTime
@@ -14,6 +20,7 @@ from workers.serving.tables import Tables
 from workers.serving.workload import Workload
 
 MOST_NAMED = 12
+GRADES: Final[tuple[Grade | None, ...]] = (None, *Grade)  # a worse class stands further on
 SUM = "sum over what is counted; low with low and high with high, as what they share moves together"
 MEAN = "sum(figure before * share saved) / sum(figure before)"
 
@@ -27,10 +34,51 @@ class Part(NamedTuple):
     high: float | None
     grade: Grade | None
 
-    def times(self, factor: float) -> Part:
-        """The figure over so many months. ``factor`` is not below zero."""
-        value, low, high = (None if each is None else each * factor for each in (self.value, self.low, self.high))
-        return Part(self.title, value, low, high, self.grade)
+
+@dataclass(frozen=True)
+class Parts:
+    """Many of them. Not-a-number stands for what is not known and for an end that there is not.
+
+    ``figures`` is (n, 4): value, low, high, and the class as its place among ``GRADES``, 0 for none.
+    """
+
+    titles: Sequence[str]
+    figures: Floats
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Parts:
+        rows = [row_of(each.value, each.low, each.high, each.grade) for each in parts]
+        return cls([each.title for each in parts], np.array(rows, dtype=np.float64).reshape(-1, 4))
+
+    def times(self, factors: Floats) -> Parts:
+        """The figures over so many months each, (n,). No factor is below zero."""
+        return Parts(self.titles, self.figures * np.column_stack([factors, factors, factors, np.ones_like(factors)]))
+
+    @property
+    def are_known(self) -> NDArray[np.bool_]:
+        return ~np.isnan(self.figures[:, 0])
+
+    def among(self, chosen: NDArray[np.bool_]) -> Parts:
+        return Parts([title for title, one in zip(self.titles, chosen, strict=True) if one], self.figures[chosen])
+
+    @property
+    def worst(self) -> Grade | None:
+        return GRADES[int(self.figures[:, 3].max(initial=0))]
+
+
+def row_of(value: float | None, low: float | None, high: float | None, grade: Grade | None) -> tuple[float, ...]:
+    """A figure as a row of ``Parts``."""
+    return (*(math.nan if each is None else each for each in (value, low, high)), float(GRADES.index(grade)))
+
+
+def part_of(title: str, row: Sequence[float] | Floats) -> Part:
+    """The figure of a row."""
+    value, low, high, grade = (float(each) for each in row)
+    return Part(title, _known(value), _known(low), _known(high), GRADES[int(grade)])
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
 
 
 class Spent(Frozen):
@@ -41,48 +89,44 @@ class Spent(Frozen):
     carbon: Amount
 
 
-def total(parts: Sequence[Part], unit: str, *, nothing: str) -> Amount:
+def total(parts: Parts, unit: str, *, nothing: str) -> Amount:
     """The sum of the figures that are known; how many are not is said as its reason.
 
     Args:
         nothing: why there is no figure where there are no parts.
     """
-    known = [each for each in parts if each.value is not None]
-    if not known:
-        return Amount.unknown(unit, nothing if not parts else _left_out(len(parts), len(parts)), method=SUM)
+    count, known = len(parts.titles), parts.among(parts.are_known)
+    found = len(known.titles)
+    if not found:
+        return Amount.unknown(unit, nothing if not count else _left_out(count, count), method=SUM)
+    value, low, high = (float(each) for each in known.figures[:, :3].sum(axis=0))
     return Amount(
-        value=_sum([each.value for each in known]), low=_sum([each.low for each in known]),
-        high=_sum([each.high for each in known]), unit=unit, method=SUM, inputs=_facts(known, unit),
-        grade=worst({each.grade for each in known}), reason=_left_out(len(parts) - len(known), len(parts)),
+        value=value, low=_known(low), high=_known(high), unit=unit, method=SUM, inputs=_facts(known, unit),
+        grade=known.worst, reason=_left_out(count - found, count),
     )  # fmt: skip
 
 
-def share(saved: Sequence[tuple[Part, Part]], *, nothing: str) -> Amount:
+def share(shares: Parts, of: Parts, *, nothing: str) -> Amount:
     """What is saved of the whole: each share, weighted by the figure it is a share of.
 
     One share alone keeps its own class: what it is a share of cancels.
 
     Args:
-        saved: each share with the figure before.
+        of: the figure before of each share.
         nothing: why there is no share where there are no parts.
     """
-    known = [(part, of) for part, of in saved if part.value is not None and of.value is not None]
-    bills = [of.value or 0.0 for _, of in known]
-    whole = sum(bills)
+    both = shares.are_known & of.are_known
+    parts, wholes = shares.among(both), of.among(both)
+    bills = wholes.figures[:, 0]
+    whole = float(bills.sum())
     if not whole:
         return Amount.unknown("share", nothing, method=MEAN)
-    parts = [part for part, _ in known]
-
-    def mean(ends: list[float | None]) -> float | None:
-        weighed = _sum([None if each is None else each * of for each, of in zip(ends, bills, strict=True)])
-        return None if weighed is None else weighed / whole
-
-    weights = {of.grade for _, of in known} if len(known) > 1 else set()
+    value, low, high = (float(each) for each in bills @ parts.figures[:, :3] / whole)
+    graded = {parts.worst, wholes.worst} if len(bills) > 1 else {parts.worst}
+    count = len(shares.titles)
     return Amount(
-        value=mean([each.value for each in parts]), low=mean([each.low for each in parts]),
-        high=mean([each.high for each in parts]), unit="share", method=MEAN, inputs=_facts(parts, "share"),
-        reason=_left_out(len(saved) - len(known), len(saved)),
-        grade=worst({each.grade for each in parts} | weights),
+        value=value, low=_known(low), high=_known(high), unit="share", method=MEAN, inputs=_facts(parts, "share"),
+        reason=_left_out(count - len(bills), count), grade=worst(graded),
     )  # fmt: skip
 
 
@@ -99,27 +143,18 @@ def spent(workload: Workload, run: JobRun, *, data: Tables | None = None) -> Spe
     )
 
 
-def _sum(ends: list[float | None]) -> float | None:
-    """None where one of them has no end."""
-    known = [each for each in ends if each is not None]
-    return sum(known) if len(known) == len(ends) else None
-
-
 def _left_out(missing: int, count: int) -> str:
     return f"{missing} of {count} are left out, because they are not known." if missing else ""
 
 
-def _facts(parts: Sequence[Part], unit: str) -> tuple[InputFact, ...]:
+def _facts(parts: Parts, unit: str) -> tuple[InputFact, ...]:
     """The largest by name; for sums the rest together."""
-    ordered = sorted(parts, key=lambda each: -abs(each.value or 0.0))
-    named, rest = ordered[:MOST_NAMED], ordered[MOST_NAMED:]
-    facts = [_fact(each, f"part_{at}", unit) for at, each in enumerate(named)]
-    if rest and unit != "share":
-        together = Part(
-            f"{len(rest)} others", _sum([each.value for each in rest]), _sum([each.low for each in rest]),
-            _sum([each.high for each in rest]), worst({each.grade for each in rest}),
-        )  # fmt: skip
-        facts.append(_fact(together, "others", unit))
+    order = np.argsort(-np.abs(parts.figures[:, 0]), kind="stable")
+    named, rest = order[:MOST_NAMED], parts.figures[order[MOST_NAMED:]]
+    facts = [_fact(part_of(parts.titles[at], parts.figures[at]), f"part_{n}", unit) for n, at in enumerate(named)]
+    if len(rest) and unit != "share":
+        together = (*rest[:, :3].sum(axis=0), rest[:, 3].max())
+        facts.append(_fact(part_of(f"{len(rest)} others", together), "others", unit))
     return tuple(facts)
 
 

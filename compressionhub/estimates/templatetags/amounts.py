@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django import template
 from django.utils import timezone
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from compressionhub.estimates import said
+from compressionhub.ui.templatetags import hub
 from compressionhub.ui.templatetags.hub import component
-from workers.estimate import Amount, InputFact
+from workers.estimate import Amount, Grade, InputFact
 
 register = template.Library()
 
@@ -57,9 +59,35 @@ def why(amount: Amount, *, key: str, title: str, word: bool = False) -> SafeStri
 
 
 @register.simple_tag
-def why_later(amount: Amount, *, key: str, title: str, url: str) -> SafeString:
-    """The same for one of very many figures: what it rests on is asked for when somebody opens it."""
-    return component("why_later", amount=amount, key=key, title=title, url=url)
+def asked_why(grade: Grade | str | None, *, asks: str, title: str, changes: bool = False) -> SafeString:
+    """The class of one of very many figures; pressing it asks what the figure rests on (``why.js``).
+
+    The address is that of the row (``data-why-at``) and ``asks``. A script may put in another class where it
+    ``changes``. The page holds one ``asked_pop`` for all of them.
+    """
+    letter = grade.value if isinstance(grade, Grade) else grade
+    badge = hub.grade(letter) if letter else hub.icon("help-circle", "s")
+    return format_html(
+        '<button class="why" type="button" popovertarget="asked-pop" data-asks="{}"><span{}>{}</span>'
+        '<span class="visually-hidden">, why: {}</span></button>',
+        asks, mark_safe(" data-grade") if changes else "", badge, title,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def asked_figure(amount: Amount, *, asks: str, title: str) -> SafeString:
+    """A figure of a table with its class and its range; what it rests on is asked for."""
+    span = said.span(amount)
+    return format_html(
+        "{} {}{}", said.value(amount), asked_why(amount.grade, asks=asks, title=title),
+        format_html('<span class="sub">{}</span>', span) if span else "",
+    )  # fmt: skip
+
+
+@register.simple_tag
+def asked_pop() -> SafeString:
+    """The popover in which the answer stands."""
+    return component("asked_pop")
 
 
 def why_body(amount: Amount, *, title: str) -> SafeString:

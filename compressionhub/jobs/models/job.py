@@ -88,7 +88,7 @@ class Job(models.Model):
             models.Index(fields=["state", "queue", "priority", "queued_at"], name="job_queue_order"),
             models.Index(fields=["team", "-submitted_at"], name="job_by_team_and_time"),
             # Holds all that home asks of tens of thousands of jobs, so that no report is read.
-            models.Index(fields=["team", "kind", "state", "finished_at", "started_at", "id"], name="job_by_outcome"),
+            models.Index(fields=["team", "state", "kind", "finished_at", "started_at", "id"], name="job_by_outcome"),
         ]
 
     def __str__(self) -> str:

@@ -193,9 +193,8 @@ def _figures(team: Team) -> list[Figure]:
     from compressionhub.zoo import kept
     from compressionhub.zoo.models import Deployment
 
-    everything = Deployment.objects.filter(team=team).select_related("baseline__model", "entry")
     began = time.monotonic()
-    kept.refresh(everything, within_s=600)
+    kept.refresh(Deployment.objects.filter(team=team), within_s=600)
     each_ms = (time.monotonic() - began) * 1000 / MODELS
     title = "figures of one deployment with 20 variants, made anew"
     return [Figure(title, f"{each_ms:.1f} ms (mean of {MODELS})", "<= 200 ms", each_ms <= 200)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def sprite_has(name: str) -> bool:
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(name: str, size: str = "", label: str = "") -> SafeString:
     """An icon of the sprite. ``size`` is "" or "s" (small); with a ``label`` it speaks to screen readers.
 
@@ -107,6 +108,7 @@ def as_technique(step: Any) -> Technique | None:
 
 
 @register.simple_tag
+@cache
 def grade(letter: str, word: bool = False) -> SafeString:
     """How firm a figure is, A to D. The word is spoken where it is not shown."""
     said = GRADES[letter]

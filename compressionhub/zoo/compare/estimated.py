@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,11 +111,6 @@ class Estimated:
     def on_the_floor(self, at: int) -> bool:
         """Whether the least number of instances carries both the variant and its baseline."""
         return at in self._place and on_the_floor(self._known, 2 * self._place[at] + 1)
-
-    def usual_grade(self, slug: str) -> str:
-        """The class that most of the figures have; empty where none is known."""
-        grades = Counter(each for each in self._columns[slug][3][1::2] if each is not None) if self.figures else None
-        return grades.most_common(1)[0][0].value if grades else ""
 
     def inputs(self) -> tuple[InputFact, ...]:
         """What the figures of all variants rest on alike, of which one may be too old."""

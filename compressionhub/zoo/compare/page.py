@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.http import QueryDict
+from django.urls import reverse
 
 from compressionhub.estimates import said
 from compressionhub.estimates.assumptions import Assumptions
@@ -23,15 +24,16 @@ from compressionhub.zoo.compare.evidence import Evidence, models_of
 from compressionhub.zoo.compare.limits import ORDERS, USUAL_LOSS, Kind, Limit, limit
 from compressionhub.zoo.compare.ranking import Placed, placed, sentence
 from compressionhub.zoo.compare.rows import Row, Text, baseline, rows
+from compressionhub.zoo.compare.why import NO_WORKLOAD
 from workers.errors import YoursToFix
 
 MOST: Final = 1000
 SHOWN: Final = 25
 TOLD: Final = 6
 CHANGED: Final = 3
-NO_WORKLOAD: Final = "No workload is set."
 ON_A_DEVICE: Final = "This workload runs on a device with a battery; its page tells how long that lasts."
 ZEROS: Final[dict[str, float]] = {"change": 0.0, "speed": 1.0}
+MEASURED: Final[dict[str, str]] = {"change": "A", "speed": "A"}
 COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("change", "Accuracy, points", "loss"), ("speed", "Speed-up, batch 1", ""), ("p95", "p95 at peak", "p95"),
     ("bill", "Bill a month", "bill"), ("kg", "CO₂e a month", "kg"),
@@ -85,6 +87,10 @@ class Cell:
     grade: str
     bar: Bar | None
 
+    @property
+    def is_estimated(self) -> bool:
+        return self.key not in MEASURED
+
 
 @dataclass(frozen=True)
 class Links:
@@ -113,6 +119,11 @@ class Comparison:
         self.why = links.why
         self.rows: list[Row] = rows(found, self.estimated, missing=self.missing, approvals=links.approvals)
         self.baseline: Row | None = baseline(found, self.estimated)
+
+    @property
+    def why_at(self) -> str:
+        """The address that tells what one figure rests on, up to the variant."""
+        return f"{reverse('zoo:compare')}why/"
 
     # --- sentences
 
@@ -202,16 +213,16 @@ class Comparison:
     @property
     def blank(self) -> list[Cell]:
         """The cells of a row that a script fills."""
-        return [Cell(key, title, "", "", "", NO_BAR) for key, title, _ in COLUMNS]
+        return [Cell(key, title, "", "", MEASURED.get(key, ""), NO_BAR) for key, title, _ in COLUMNS]
 
     @property
     def baseline_cells(self) -> list[Cell]:
         return [] if self.baseline is None else self._cells(self.baseline)
 
     @property
-    def heads(self) -> list[tuple[str, str, str]]:
-        """Key, title and class of each column with a bar."""
-        return [(key, title, self.grades.get(key, "")) for key, title, _ in COLUMNS]
+    def heads(self) -> list[str]:
+        """The title of each column with a bar."""
+        return [title for _, title, _ in COLUMNS]
 
     @property
     def told(self) -> list[Placed]:
@@ -227,7 +238,13 @@ class Comparison:
     def _cells(self, row: Row) -> list[Cell]:
         limits = {each.key: each.value for each in self.limits}
         return [
-            Cell(key, title, *row.texts[key], row.grades.get(key, ""), self._bar(key, row, limits.get(by)))
+            Cell(
+                key,
+                title,
+                *row.texts[key],
+                MEASURED.get(key) or row.grades.get(key, ""),
+                self._bar(key, row, limits.get(by)),
+            )
             for key, title, by in COLUMNS
         ]
 
@@ -256,14 +273,6 @@ class Comparison:
             spare = (high - low) * 0.06 or 1.0
             found[key] = (low - spare if key in ZEROS else 0.0, high + spare)
         return found
-
-    @cached_property
-    def grades(self) -> dict[str, str]:
-        """The class in the head of each column."""
-        if self.estimated is None:
-            return {"change": "A", "speed": "A"}
-        slugs = {"p95": "latency-at-peak", "bill": self.estimated.bill_slug, "kg": "carbon"}
-        return {"change": "A", "speed": "A", **{key: self.estimated.usual_grade(slug) for key, slug in slugs.items()}}
 
     @property
     def chart(self) -> dict[str, Any]:
@@ -319,7 +328,7 @@ class Comparison:
             "axes": self.axes,
             "zeros": ZEROS,
             "why": self.why,
-            "grades": self.grades,
-            "baseline": self.baseline.texts if self.baseline else None,
+            "whyAt": self.why_at,
+            "baseline": {"texts": self.baseline.texts, "grades": self.baseline.grades} if self.baseline else None,
             "rows": [row.as_json() for row in self.rows],
         }  # fmt: skip

@@ -73,9 +73,8 @@ def rows(
             "smallest": [(float(one.size_after), -one.speedup) for one in found],
         }
     )
-    usual = {key: estimated.usual_grade(slug) for key, slug in _slugs(estimated).items()} if estimated else {}
     return [
-        _row(one, each, estimated, at, usual, places, approvals.get(one.pk, ""))
+        _row(one, each, estimated, at, places, approvals.get(one.pk, ""))
         for at, (one, each, places) in enumerate(zip(found, figures, placed, strict=True))
     ]
 
@@ -101,7 +100,7 @@ def _or_last(value: float | None) -> float:
 
 
 def _row(
-    one: Evidence, figures: dict[str, Figure], estimated: Estimated | None, at: int, usual: dict[str, str],
+    one: Evidence, figures: dict[str, Figure], estimated: Estimated | None, at: int,
     places: dict[str, int], approval: str,
 ) -> Row:  # fmt: skip
     share = estimated.saved(at).share if estimated is not None else None
@@ -115,15 +114,18 @@ def _row(
         family=one.family, verdict=one.verdict,
         texts={**_measured(one), **_estimated(figures, estimated, share)}, spots=spots,
         limited={"loss": -one.change[0], **{key: each.value for key, each in figures.items()}},
-        grades={
-            key: each.grade.value for key, each in figures.items() if each.grade and each.grade.value != usual.get(key)
-        },
+        grades=_grades(figures),
         worse=_worse(one, figures), share=share,
         reason=next((each.reason for each in figures.values() if each.reason), ""),
         says=sentences.choice(one, estimated, at), beside=sentences.beside(one), approval=approval,
         changed=changed.cells(one.changes),
         ranks=places,
     )  # fmt: skip
+
+
+def _grades(figures: dict[str, Figure]) -> dict[str, str]:
+    """The classes of what is estimated and known; the other columns are measured."""
+    return {key: each.grade.value for key, each in figures.items() if each.grade is not None}
 
 
 def _worse(one: Evidence, figures: dict[str, Figure]) -> tuple[str, ...]:
@@ -182,7 +184,7 @@ def baseline(found: Sequence[Evidence], estimated: Estimated | None) -> Row | No
         **_estimated(before, estimated, None),
     }  # fmt: skip
     return Row(
-        id="", name=f"{newest.model} v{newest.version}", model=times, url="", family="", verdict="",
-        texts=texts, spots={}, limited={}, grades={}, worse=(), share=None, reason="", says="", beside="",
+        id=str(newest.pk), name=f"{newest.model} v{newest.version}", model=times, url="", family="", verdict="",
+        texts=texts, spots={}, limited={}, grades=_grades(before), worse=(), share=None, reason="", says="", beside="",
         changed=None, approval="",
     )  # fmt: skip

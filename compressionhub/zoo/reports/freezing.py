@@ -9,17 +9,14 @@ from typing import Final
 from django.utils import timezone
 
 from compressionhub.estimates import said
-from compressionhub.estimates.assumptions import Assumptions
 from compressionhub.estimates.models import Workload
 from compressionhub.jobs.gate import is_relative
 from compressionhub.ui import units
 from compressionhub.ui.templatetags.figures import is_share, metric_word
-from compressionhub.zoo import savings as figures
 from compressionhub.zoo.models import Entry
 from compressionhub.zoo.reports import sentences
 from compressionhub.zoo.reports.evidence import CarbonParts, Cell, Evidence, Formula, Ground, Row, Variant
-from compressionhub.zoo.savings import Savings
-from workers.errors import YoursToFix
+from compressionhub.zoo.savings import Savings, savings_or_why
 from workers.estimate import Amount, InputFact, estimates
 
 BILL, WAIT = "bill", "latency-at-peak"
@@ -38,7 +35,7 @@ def freeze(
         approval: what stands about a decision at this moment.
     """
     assumed, now = workload.assumed, timezone.now().replace(microsecond=0)
-    found = [_savings(entry, assumed) for entry in entries]
+    found = [savings_or_why(entry, assumed) for entry in entries]
     variants = tuple(_variant(one) for one in found)
     facts = _facts(found)
     return Evidence(
@@ -58,13 +55,6 @@ def freeze(
         tables_version=next((one.tables_version for one in found if one.is_known), ""),
         approval=approval,
     )
-
-
-def _savings(entry: Entry, assumed: Assumptions) -> Savings:
-    try:
-        return figures.savings(entry, assumed)
-    except YoursToFix as fault:
-        return Savings(entry, assumed, None, fault.message)
 
 
 def _variant(found: Savings) -> Variant:

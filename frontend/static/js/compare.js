@@ -114,12 +114,12 @@ function drawCells(element, row, limits) {
     const svg = one("svg.rb", cell);
     if (svg && row.spots[key]) drawBar(svg, key, row, lineOf(key, limits));
     const grade = one("[data-grade]", cell);
-    if (grade) swap(grade, row.grades[key] ? `grade-${row.grades[key]}` : "");
+    if (grade) swap(grade, `grade-${row.grades[key] ?? "none"}`);
   }
 }
 
 function drawRow(element, { row, holds, fit }, limits, best) {
-  set(element, { "data-row": row.id, class: best ? "hi" : holds ? "" : "out" });
+  set(element, { "data-row": row.id, "data-why-at": `${data.whyAt}${row.id}/variant/`, class: best ? "hi" : holds ? "" : "out" });
   const name = one("[data-name]", element);
   write(name, row.name);
   set(name, { href: row.url });
@@ -255,9 +255,8 @@ function drawAround() {
   one("#compare-says").textContent = data.says;
   one("#compare-unknown").hidden = !data.unknown;
   one("[data-unknown]").textContent = data.unknown;
-  for (const head of all("[data-head]")) swap(head, data.grades[head.dataset.head] ? `grade-${data.grades[head.dataset.head]}` : "");
   const base = one("[data-baseline] tr");
-  if (base && data.baseline) drawCells(base, { texts: data.baseline, spots: {}, grades: {}, worse: [] }, []);
+  if (base && data.baseline) drawCells(base, { ...data.baseline, spots: {}, worse: [] }, []);
   const link = one("[data-savings]");
   if (link && data.savings) link.setAttribute("href", data.savings);
 }

@@ -5,6 +5,7 @@ import { wakeCopy } from "./copy.js";
 import { wakeScroll } from "./scroll.js";
 import { wakeTheme } from "./theme.js";
 import { wakeToasts } from "./toast.js";
+import { wakeWhy } from "./why.js";
 
 wakeTheme();
 wakeToasts();
@@ -12,3 +13,4 @@ wakeCopy();
 wakeConfirm();
 wakeCharts();
 wakeScroll();
+wakeWhy();

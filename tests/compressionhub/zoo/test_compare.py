@@ -158,6 +158,42 @@ def test_the_figures_are_those_of_the_savings_page(ask, shelf, workload):
     assert row["spots"]["kg"][1:3] == pytest.approx([found.carbon.after.low, found.carbon.after.high])
 
 
+def test_a_pressed_class_tells_what_the_figure_of_its_cell_rests_on(ask, client, shelf, workload):
+    row = next(each for each in data_of(ask())["rows"] if each["name"] == "prune20-int8")
+
+    def told(figure: str, side: str = "variant", **query: str) -> str:
+        answer = client.get(f"/compare/why/{row['id']}/{side}/{figure}/", query)
+        assert answer.status_code == 200
+        return text_of(answer.content.decode())
+
+    for key, title in (("p95", "p95 at peak"), ("bill", "Bill a month"), ("kg", "CO₂e a month")):
+        assert f"{title}: {row['texts'][key][0]}" in told(key)
+    bill = told("bill")
+    assert "p * T * mean_h(N_h)" in bill and "Service time, baseline 40 ms" in bill and "job #10" in bill
+    assert "$0.17/hour" in bill or "0.17 $/h" in bill
+    assert "Share of the bill saved: 51.7 %" in bill
+    assert "Bill a month, baseline: $900" in told("bill", "baseline")
+    assert "Top-1 accuracy: 97.6 %" in told("change") and "counted from the file" in told("size")
+    assert "Size, baseline: 1,400,000 bytes" in told("size", "baseline")
+    assert told("bill", volume="50000000") != bill
+    for address in ("variant/else", "else/bill"):
+        assert client.get(f"/compare/why/{row['id']}/{address}/").status_code == 404
+
+
+def test_nobody_is_told_what_the_figures_of_a_foreign_entry_rest_on(client, charlie, shelf, workload):
+    client.force_login(charlie)
+
+    assert client.get(f"/compare/why/{shelf[0].pk}/variant/bill/").status_code == 404
+
+
+def test_a_figure_that_is_not_known_tells_why_when_pressed(ask, client, shelf):
+    ask()
+
+    markup = client.get(f"/compare/why/{shelf[0].pk}/variant/bill/").content.decode()
+
+    assert "Bill a month: not known" in text_of(markup) and "No workload is set." in text_of(markup)
+
+
 def test_one_model_has_one_baseline_row_and_several_have_none(ask, shelf, variant, workload):
     assert "shelf v1" in ask().split("data-rows")[0] and "data-baseline" in ask()
 

@@ -2,8 +2,10 @@
 
 import calendar
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,9 +16,9 @@ from compressionhub.jobs.models import Job
 from compressionhub.library import actions as library
 from compressionhub.library.models import TrainedModel
 from compressionhub.zoo import actions as zoo
-from compressionhub.zoo import deploying, kept, savings
+from compressionhub.zoo import deploying, kept, overview, savings
 from compressionhub.zoo.deployed import count
-from compressionhub.zoo.models import DeploymentFigures, Entry, Standing
+from compressionhub.zoo.models import Deployment, DeploymentFigures, Entry, Standing
 from compressionhub.zoo.portfolio import portfolio
 from tests.compressionhub.zoo.days import TODAY, ago
 from tests.compressionhub.zoo.records import report_of
@@ -61,7 +63,7 @@ def test_what_serves_untouched_is_paid_and_the_best_variant_could_save(record, p
     assert found.paid["bill"].value == pytest.approx(899.73, rel=1e-3)
     assert found.could.value == alone.bill.saved.value == pytest.approx(465.4, rel=1e-3)
     assert found.saved["bill"].value == 0
-    assert found.best is not None and found.best.best_name == priced.name
+    assert found.best_entry is not None and found.best_entry.name == priced.name
 
 
 def test_once_it_serves_the_saving_is_realised_and_no_longer_possible(record, priced, slower, team, bob):
@@ -72,7 +74,7 @@ def test_once_it_serves_the_saving_is_realised_and_no_longer_possible(record, pr
     assert found.paid["bill"].value == pytest.approx(434.35, rel=1e-3)
     assert found.saved["bill"].value == pytest.approx(465.4, rel=1e-3)
     assert found.share.value == pytest.approx(0.517, abs=1e-3) and found.share.grade == Grade.MODELLED
-    assert found.could.value == 0 and found.running[0].says == "best variant is live"
+    assert found.could.value == 0 and found.page("name", 1)[0].says == "best variant is live"
 
 
 def test_a_better_variant_than_the_one_that_serves_is_compared_with_that_one(record, priced, slower, team, bob):
@@ -158,11 +160,11 @@ def test_figures_are_made_once_and_anew_when_a_variant_comes_or_goes(record, pri
     record(slower)
     portfolio(team, bob, today=TODAY)
     DeploymentFigures.objects.update(says="kept")
-    assert portfolio(team, bob, today=TODAY).running[0].says == "kept"
+    assert portfolio(team, bob, today=TODAY).page("name", 1)[0].says == "kept"
 
     zoo.retire(entry=priced, by=adam, standing=Standing.WITHDRAWN, reason="no")
 
-    assert portfolio(team, bob, today=TODAY).running[0].says == "best variant is live"
+    assert portfolio(team, bob, today=TODAY).page("name", 1)[0].says == "best variant is live"
 
 
 def test_other_tables_renew_what_runs_and_leave_what_has_ended(record, priced, team, bob):
@@ -179,7 +181,52 @@ def test_other_tables_renew_what_runs_and_leave_what_has_ended(record, priced, t
 def test_what_is_kept_is_what_the_engine_says_now(record, priced, slower):
     made = record(slower)
 
-    assert kept.unpacked(kept.keep(made).amounts) == count(made).amounts
+    (row,), (counted,) = kept.keep([made]), count([made])
+    assert kept.unpacked(row.amounts) == counted.amounts
+
+
+def test_the_migration_reads_numbers_off_the_amounts(record, priced, workload, team, bob, vera):
+    elsewhere = another(team, vera, workload, name="Another machine", instance="c7i.xlarge")
+    made = kept.keep([record(priced), record(priced, workload=elsewhere)])
+    migration = import_module("compressionhub.zoo.migrations.0006_figures_as_numbers")
+    DeploymentFigures.objects.update(numbers=b"")
+
+    migration.write(apps, None)
+
+    assert {each.pk: bytes(each.numbers) for each in DeploymentFigures.objects.all()} == {
+        each.pk: each.numbers for each in made
+    }
+
+
+def test_home_offers_what_could_be_published_among_the_newest_results(finished, adam, team, monkeypatch):
+    older, newer = finished(), finished()
+    assert overview.publishable(team, adam) == (newer, older)
+
+    zoo.publish(job=newer, by=adam, name="newer")
+    assert overview.publishable(team, adam) == (older,)
+
+    monkeypatch.setattr(overview, "RECENT_RESULTS", 1)
+    assert overview.publishable(team, adam) == ()
+
+
+def test_many_asked_at_once_get_what_each_gets_alone(record, priced, slower, workload, team, bob, vera):
+    elsewhere = another(team, vera, workload, name="Another machine", instance="c7i.xlarge")
+    nowhere = another(team, vera, workload, name="No such machine", instance="c99.none")
+    small = another(team, vera, workload, name="Small", predictions_per_month=2e8)
+    made = [
+        record(priced.baseline, since=ago(60)),
+        record(slower),
+        record(priced, workload=small, actual_monthly=3e8),
+        record(priced, workload=elsewhere),
+        record(priced, workload=nowhere),
+    ]
+
+    together = count(list(Deployment.objects.filter(pk__in=[each.pk for each in made])))
+
+    alone = {each.pk: count([each])[0] for each in Deployment.objects.all()}
+    assert together == [alone[each.pk] for each in Deployment.objects.all()]
+    known = {each.amounts["bill.paid"].is_known for each in together}
+    assert known == {True, False} and len({each.amounts["bill.paid"].value for each in together}) == 4
 
 
 def test_what_compression_cost_is_known_with_rates_and_says_why_without(team, bob, priced, workload, vera):
@@ -233,7 +280,8 @@ def test_the_page_holds_the_sums_with_class_and_reason(client, record, priced, w
 
     for said in ("$434", "51.7 %", "36.1 kWh", "15.2 kg", "$465"):
         assert said in text, said
-    assert f'hx-get="/deployments/{made.pk}/why/bill.paid/"' in text and 'id="why-spend"' in text
+    assert f'data-why-at="/deployments/{made.pk}/why/"' in text and 'data-asks="bill.paid"' in text
+    assert 'id="why-spend"' in text
 
 
 def test_why_a_figure_is_so_is_told_when_asked(client, vera, charlie, record, priced):
@@ -265,14 +313,14 @@ def test_a_baseline_that_only_a_job_measured_has_a_price(record, finished, team,
     found["baseline"]["service"] = {"workers": 4, "mean_ms": 40, "p95_ms": 46, "cv2": 0.05}
     Job.objects.filter(pk=job.pk).update(report=found)
 
-    made = count(record(version))
+    (made,) = count([record(version)])
 
     assert made.amounts["bill.paid"].value == pytest.approx(899.73, rel=1e-3)
     assert made.amounts["bill.could"].reason == "No variant of it is listed in the zoo."
 
 
 def test_what_nobody_measured_is_not_known_and_says_what_helps(record, version):
-    made = count(record(version))
+    (made,) = count([record(version)])
 
     assert "One job on it measures the baseline too" in made.amounts["bill.paid"].reason
 
