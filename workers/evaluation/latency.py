@@ -233,7 +233,7 @@ def plan_for(opening: float, one_run: float, budget: Budget) -> Plan:
 
 
 def rough_seconds(openers: Sequence[Opener], clock: Clock) -> tuple[float, float]:
-    """Warm up; find out what opening all three costs and one run takes, as the mean of the fastest of a few each."""
+    """Warm up; find out what opening them all costs and one run takes, as the mean of the fastest of a few each."""
     begin = clock()
     runs = [opener() for opener in openers]
     opening = clock() - begin
@@ -247,16 +247,42 @@ def rough_seconds(openers: Sequence[Opener], clock: Clock) -> tuple[float, float
 
 
 def measure(openers: Sequence[Opener], plan: Plan, *, seed: int, clock: Clock = time.perf_counter) -> Timings:
-    """Carry out a plan: in each sitting open the sessions, in each round run a block of each, all in random order."""
-    rng = np.random.default_rng(seed)
-    tables = np.empty((3, plan.sittings, plan.rounds, plan.runs))
+    """Carry out a plan on the baseline, the baseline again, and the result."""
+    baseline, again, result = _in_turn(openers, plan, seed=seed, clock=clock)
+    return Timings(baseline=baseline, again=again, result=result)
+
+
+def _in_turn(openers: Sequence[Opener], plan: Plan, *, seed: int, clock: Clock) -> Floats:
+    """In each sitting open the sessions, in each round run a block of each, all in random order.
+
+    Returns:
+        Seconds of single runs, (sessions, sittings, rounds, runs).
+    """
+    rng, count = np.random.default_rng(seed), len(openers)
+    tables = np.empty((count, plan.sittings, plan.rounds, plan.runs))
     with _without_collector():
         for sitting in range(plan.sittings):
-            opened = {which: openers[which]() for which in rng.permutation(3).tolist()}
+            opened = {which: openers[which]() for which in rng.permutation(count).tolist()}
             for position in range(plan.rounds):
-                for which in rng.permutation(3).tolist():
+                for which in rng.permutation(count).tolist():
                     tables[which, sitting, position] = _block(opened[which], plan.runs, clock)
-    return Timings(baseline=tables[0], again=tables[1], result=tables[2])
+    return tables
+
+
+def race(files: Sequence[Path], sample: Feed, *, batch: int, threads: int, seed: int) -> tuple[float, ...]:
+    """The median seconds that each of several networks takes, all timed in turn.
+
+    Args:
+        files: ONNX files with the same inputs.
+        sample: one sample as a batch of one, by input name.
+
+    Raises:
+        YoursToFix, OursToFix: if a network cannot be opened or does not run.
+    """
+    openers = [partial(open_runner, path, sample, batch, threads) for path in files]
+    plan = plan_for(*rough_seconds(openers, time.perf_counter), QUICK)
+    tables = _in_turn(openers, plan, seed=seed, clock=time.perf_counter)
+    return tuple(float(median) for median in np.median(tables, axis=(1, 2, 3)))
 
 
 def _block(one: Run, runs: int, clock: Clock) -> list[float]:

@@ -41,6 +41,17 @@ FloatLayers: TypeAlias = Annotated[
         description="Names of layers to leave as they are, for example those that cost most accuracy.",
     ),
 ]
+OnlyWhereFaster: TypeAlias = Annotated[
+    bool,
+    Field(
+        title="Only where faster",
+        description=(
+            "Time the network with fewer and fewer layers in 8 bits, the smallest ones back in float first, and keep "
+            "the fastest, even if that is the one in float. Times are those of the machine that does the job, so two "
+            "runs may choose differently."
+        ),
+    ),
+]
 Embeddings: TypeAlias = Annotated[
     bool,
     Field(

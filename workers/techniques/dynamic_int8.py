@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -9,10 +10,12 @@ from pydantic import BeforeValidator, Field
 from workers import forecasts
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Span
-from workers.steps.int8 import ALREADY, TOO_NARROW, Embeddings, Int8Step
+from workers.steps.int8 import ALREADY, TOO_NARROW, Embeddings, Int8Step, OnlyWhereFaster
 from workers.technique import About, Family, Fit, Forecast, whole
 
 if TYPE_CHECKING:
+    import onnx
+
     from workers.model import LoadedModel
     from workers.workbench import Workbench
 
@@ -51,6 +54,7 @@ class DynamicInt8(Int8Step):
             "text networks."
         ),
     )
+    only_where_faster: OnlyWhereFaster = False
     embeddings: Embeddings = True
     embedding_bits: Annotated[Literal[4, 8], BeforeValidator(whole)] = Field(
         8,
@@ -89,7 +93,7 @@ class DynamicInt8(Int8Step):
         return forecasts.of_work(facts, result_bytes=size, other_seconds=0.7)
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import int8, surgery, tables
+        from workers.graph import int8, paying, surgery, tables
         from workers.graph.fx import control_flow
 
         surgery.require_float32(model.proto, self.about.title)
@@ -99,12 +103,25 @@ class DynamicInt8(Int8Step):
         ready = surgery.for_int8(decided, bench.scratch, bench.threads)
         bench.progress(1, 2, "Quantizing weights")
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
-        quantized = int8.dynamic(ready, choice, op_types=QUANTIZED, excluded=surgery.still_called(ready, left))
+        spared = surgery.still_called(ready, left)
+
+        def quantize(floats: Sequence[str]) -> onnx.ModelProto:
+            return int8.dynamic(surgery.copy(ready), choice, op_types=QUANTIZED, excluded=[*spared, *floats])
+
+        decision = None
+        if self.only_where_faster:
+            units = [unit for unit in paying.single_layers(ready, QUANTIZED) if unit.name not in spared]
+            decision = paying.decide(ready, units, quantize, bench)
+        quantized = quantize(decision.floats if decision else ())
         store = tables.quantize if self.embedding_bits == 8 else tables.quantize_in_4_bits
-        if not (self.embeddings and store(quantized, left)):
-            surgery.require_int8_weights(quantized, hint="Use static INT8 for a convolutional network.")
+        has_tables = bool(self.embeddings and store(quantized, left))
         bench.progress(2, 2, "Quantized")
-        return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.dynamic_note)
+        if decision and decision.is_all and not has_tables:
+            return model.with_proto(model.proto, decision.note)
+        if not has_tables:
+            surgery.require_int8_weights(quantized, hint="Use static INT8 for a convolutional network.")
+        notes = (choice.dynamic_note, *([decision.note] if decision else []))
+        return model.with_proto(surgery.with_borders_of(quantized, model.proto), *notes)
 
     def _touched(self) -> frozenset[str]:
         return QUANTIZED | TABLES if self.embeddings else QUANTIZED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -10,10 +12,12 @@ from workers import forecasts
 from workers.device import ARM, DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.graph.operators import HEAVY, QUANTIZED
-from workers.steps.int8 import TOO_NARROW, CalibratedInt8Step
+from workers.steps.int8 import TOO_NARROW, CalibratedInt8Step, OnlyWhereFaster
 from workers.technique import About, Family, Fit, Forecast, Need
 
 if TYPE_CHECKING:
+    import onnx
+
     from workers.model import LoadedModel
     from workers.workbench import Workbench
 
@@ -65,6 +69,7 @@ class StaticInt8(CalibratedInt8Step):
         description="Take what rounding the weights adds to each output's mean off its bias. Helps most with one scale "
         "for a whole layer or 7-bit weights.",
     )
+    only_where_faster: OnlyWhereFaster = False
 
     def fits(self, model: ModelFacts, data: DatasetFacts | None, device: DeviceProfile) -> Fit:
         refused = self.cannot_quantize(model, data, (Role.CALIBRATION,))
@@ -90,7 +95,7 @@ class StaticInt8(CalibratedInt8Step):
         )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import bias_correction, calibration, int8, surgery
+        from workers.graph import ablation, bias_correction, calibration, int8, paying, surgery
 
         surgery.require_float32(model.proto, self.about.title)
         left = surgery.known_layers(model.proto, self.excluded)
@@ -105,15 +110,26 @@ class StaticInt8(CalibratedInt8Step):
         )
         choice = int8.choose(bench.device, self.reduce_range, per_channel=self.per_channel)
         spared = [*surgery.still_called(ready, left), *int8.delicate(ready)]
+
+        def quantize(proto: onnx.ModelProto, floats: Sequence[str] = ()) -> onnx.ModelProto:
+            return int8.static(surgery.copy(proto), ranges, choice, op_types=QUANTIZED, excluded=[*spared, *floats])
+
+        notes = [choice.note]
+        if self.only_where_faster:
+            units = [unit for unit in ablation.units(ready, QUANTIZED) if unit.name not in spared]
+            decision = paying.decide(ready, units, partial(quantize, ready), bench)
+            if decision.is_all:
+                return model.with_proto(model.proto, decision.note)
+            spared += decision.floats
+            notes += [decision.note]
         if self.bias_correction:
-            first = int8.static(surgery.copy(ready), ranges, choice, op_types=QUANTIZED, excluded=spared)
-            ready = bias_correction.corrected(ready, first, bench.part(0.7, 0.95), self.samples)
-        quantized = int8.static(ready, ranges, choice, op_types=QUANTIZED, excluded=spared)
+            ready = bias_correction.corrected(ready, quantize(ready), bench.part(0.7, 0.95), self.samples)
+        quantized = quantize(ready)
         surgery.require_int8_weights(
             quantized, hint="Layers inside branches and loops stay in float; leave out this step."
         )
         bench.progress(1, 1, "Quantized")
-        return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.note)
+        return model.with_proto(surgery.with_borders_of(quantized, model.proto), *notes)
 
 
 def _fit_on(device: DeviceProfile) -> Fit:

@@ -8,7 +8,7 @@ import pytest
 from tests.workers.evaluation.networks import linear, save, stack
 from workers.errors import Stopped
 from workers.evaluation import study_latency
-from workers.evaluation.latency import QUICK, USUAL, Budget, Plan, conclude, measure, plan_for, settle
+from workers.evaluation.latency import QUICK, USUAL, Budget, Plan, conclude, measure, plan_for, race, settle
 
 BUDGET = Budget(seconds=2.0, most_rounds=40, fewest_rounds=8, most_seconds=20.0, most_sittings=8)
 
@@ -193,6 +193,14 @@ def test_real_networks_of_very_different_depth_are_told_apart(tmp_path):
     assert study.baseline["1"].p50_ms < study.result["1"].p50_ms
     assert study.rounds["1"] >= 8 and study.attempts["1"] >= 1
     assert [done for done, _, _ in said] == [1, 2]
+
+
+def test_several_networks_come_in_by_their_depth(tmp_path):
+    files = [stack(tmp_path / f"{layers}.onnx", layers=layers) for layers in (60, 1, 12)]
+
+    deep, flat, middling = race(files, {"x": np.ones((1, 128), np.float32)}, batch=1, threads=1, seed=0)
+
+    assert 0 < flat < 0.8 * middling < 0.5 * deep
 
 
 def test_a_real_network_is_about_as_fast_as_itself(tmp_path):

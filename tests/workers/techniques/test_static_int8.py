@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -319,3 +319,33 @@ def test_a_network_without_weights_to_quantize_is_refused(bench):
 
     with pytest.raises(YoursToFix, match="none to quantize"):
         StaticInt8().apply(model, bench)
+
+
+def perceptron(*widths: int):
+    """Gemm and ReLU by turns."""
+    make, nodes, weights, last = gaussian(12), [], {}, "x"
+    for place, (before, after) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        name = "y" if place == len(widths) - 1 else f"g{place}"
+        nodes.append(helper.make_node("Gemm", [last, f"w{place}", f"b{place}"], [name], name=f"layer{place}"))
+        weights |= {f"w{place}": make(before, after, scale=before**-0.5), f"b{place}": make(after)}
+        if name != "y":
+            nodes.append(helper.make_node("Relu", [name], [f"r{place}"], name=f"relu{place}"))
+        last = f"r{place}"
+    return loaded(network(nodes, weights, ("N", widths[0]), ("N", widths[-1])))
+
+
+def test_a_network_of_tiny_layers_stays_in_float_where_8_bits_must_pay(make_bench):
+    tiny = perceptron(9, 16, 16, 2)
+
+    result = StaticInt8(only_where_faster=True).apply(tiny, make_bench((9,)))
+
+    assert result.proto == tiny.proto
+    assert "All layers stay in float32" in result.notes[0]
+
+
+def test_large_layers_go_into_8_bits_and_tiny_ones_may_stay_where_8_bits_must_pay(make_bench):
+    result = StaticInt8(only_where_faster=True).apply(perceptron(9, 2048, 2048, 2), make_bench((9,)))
+
+    stored = {tuple(tensor.dims) for tensor in result.proto.graph.initializer if tensor.data_type == TensorProto.INT8}
+    assert (2048, 2048) in stored
+    assert "layers stay in float32" in result.notes[1]
