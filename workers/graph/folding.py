@@ -136,7 +136,7 @@ def drop_passing_nodes(graph: GraphProto) -> int:
     """Remove Identity and, as it does nothing outside training, Dropout."""
     removed = 0
     for node in list(graph.node):
-        if _passes_on(node) and _bypass(graph, node):
+        if _passes_on(node) and bypass(graph, node, node.input[0]):
             surgery.drop_nodes(graph, [node])
             removed += 1
     return removed
@@ -152,16 +152,16 @@ def drop_undone_squeezes(graph: GraphProto) -> int:
         before = makers.get(node.input[0]) if node.op_type == "Unsqueeze" else None
         if before is None or before.op_type != "Squeeze" or node.output[0] in borders:
             continue
-        axes = _axes(node, weights)
-        if axes is not None and axes == _axes(before, weights):
+        axes = axes_of(node, weights)
+        if axes is not None and axes == axes_of(before, weights):
             surgery.rename(graph, {node.output[0]: before.input[0]})
             undone.append(node)
     surgery.drop_nodes(graph, undone)
     return len(undone)
 
 
-def _axes(node: NodeProto, weights: dict[str, TensorProto]) -> list[int] | None:
-    """The axes of a Squeeze or Unsqueeze: an attribute before operator set 13, an input since."""
+def axes_of(node: NodeProto, weights: dict[str, TensorProto]) -> list[int] | None:
+    """The axes of a Squeeze, Unsqueeze or reduction: once an attribute, an input in newer operator sets."""
     for attribute in node.attribute:
         if attribute.name == "axes":
             return list(attribute.ints)
@@ -179,9 +179,9 @@ def _passes_on(node: NodeProto) -> bool:
     return node.op_type == "Dropout" and len(node.input) < 3 and not any(node.output[1:])
 
 
-def _bypass(graph: GraphProto, node: NodeProto) -> bool:
-    """Let readers of a node's output read its input. Says whether that was possible."""
-    source, target = node.input[0], node.output[0]
+def bypass(graph: GraphProto, node: NodeProto, source: str) -> bool:
+    """Let readers of a node's output read another value. Says whether that was possible."""
+    target = node.output[0]
     borders = {item.name for item in graph.output}
     if target not in borders:
         surgery.rename(graph, {target: source})

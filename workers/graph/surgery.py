@@ -10,10 +10,12 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx.inliner
 import onnxruntime as ort
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
 from workers.errors import OursToFix, YoursToFix
 
@@ -334,6 +336,15 @@ def drop_weights(graph: GraphProto, names: Container[str]) -> int:
     for index in reversed(found):
         del graph.initializer[index]
     return len(found)
+
+
+def add_weight(graph: GraphProto, wish: str, values: NDArray[np.generic]) -> str:
+    """Add an initializer; the name it got is the wish, with primes behind it where that was taken."""
+    taken, name = {tensor.name for tensor in graph.initializer}, wish
+    while name in taken:
+        name += "'"
+    graph.initializer.append(numpy_helper.from_array(values, name))
+    return name
 
 
 def rename(

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Tidy(Technique):
-    """Remove what the file does not need: constant work, decided branches, duplicates, dead ends, long names.
+    """Remove what the file does not need: constant work, decided branches, duplicates, detours, dead ends, long names.
 
     Lossless: predictions stay the same, bit for bit wherever the order of operations allows.
-    Equal weights are stored once, batch-norm is multiplied into the convolution before it, and
-    exporters' remarks go. Small files gain most, because names weigh as much as numbers there.
+    Equal weights are stored once, batch-norm is multiplied into the convolution before it, changes of shape in a row
+    become one, arithmetic that changes nothing goes, and so do exporters' remarks. Small files gain most, because names weigh as much as numbers there.
     Put it last: layers have new, short names afterwards.
     """
 
@@ -33,7 +33,7 @@ class Tidy(Technique):
             "ONNX IR specification, graphs and names; Aho et al., Compilers, sections 8.5 and 9.4 (common "
             "subexpressions, constant folding)"
         ),
-        version=2,
+        version=3,
     )
     technique: Literal["tidy"]
     merge_batch_norm: bool = Field(
@@ -69,7 +69,7 @@ class Tidy(Technique):
         )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import folding, half, sharing, surgery
+        from workers.graph import axes, folding, half, neutral, sharing, surgery
 
         proto = surgery.inlined(model.proto)
         folding.weights_are_constants(proto)
@@ -87,6 +87,7 @@ class Tidy(Technique):
             removed = folding.constants_to_weights(proto.graph) + folding.drop_passing_nodes(proto.graph)
             sharing.compact_weights(proto.graph)
             removed += folding.fold_constants(proto) + folding.drop_undone_squeezes(proto.graph)
+            removed += neutral.drop_neutral(proto) + axes.fewer_views(proto)
             removed += folding.merge_batch_norm(proto) if self.merge_batch_norm else 0
             removed += (
                 sharing.share_weights(proto.graph) + sharing.share_nodes(proto.graph) + sharing.drop_unused(proto.graph)

@@ -9,7 +9,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from workers.graph import folding, surgery
-from workers.graph.fx.shapes import inferred
+from workers.graph.fx.shapes import known_dims
 from workers.graph.fx.source import attributes_of
 
 MOST_ROUNDS = 1024
@@ -42,7 +42,7 @@ def _work_out(proto: ModelProto) -> None:
 def _fold_shapes(proto: ModelProto) -> None:
     """Replace Shape of a fully known shape, Gather of a known axis from a partly free one, and Size, its rank."""
     graph = proto.graph
-    dims = _known_dims(proto)
+    dims = known_dims(proto)
     shapes = {node.output[0]: node for node in graph.node if node.op_type == "Shape" and not node.attribute}
     weights = {tensor.name: tensor for tensor in graph.initializer}
     done = []
@@ -62,16 +62,6 @@ def _fold_shapes(proto: ModelProto) -> None:
         graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), node.output[0]))
         done.append(node)
     surgery.drop_nodes(graph, done)
-
-
-def _known_dims(proto: ModelProto) -> dict[str, list[int | None]]:
-    graph = inferred(proto)
-    found: dict[str, list[int | None]] = {}
-    for item in (*graph.value_info, *graph.input):
-        if item.type.tensor_type.HasField("shape"):
-            dims = item.type.tensor_type.shape.dim
-            found[item.name] = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
-    return found
 
 
 def _replaced(proto: ModelProto, node: NodeProto) -> bool:

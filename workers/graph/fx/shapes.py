@@ -8,6 +8,7 @@ import onnx
 from onnx import GraphProto, ModelProto, TensorProto, helper
 
 TRAINED = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+Dims = list[int | None]
 SMALL_ELEMENTS = 64  # constants up to this size may be shapes, whose values inference has to see
 
 
@@ -33,3 +34,14 @@ def inferred(proto: ModelProto) -> GraphProto:
         return onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     except Exception:  # shape inference raises bare errors; the shapes are only a help
         return proto.graph
+
+
+def known_dims(proto: ModelProto) -> dict[str, Dims]:
+    """The shape of each value whose number of axes is known, with None for a free side; weights are not among them."""
+    graph = inferred(proto)
+    found: dict[str, Dims] = {}
+    for item in (*graph.value_info, *graph.output, *graph.input):
+        if item.type.tensor_type.HasField("shape"):
+            dims = item.type.tensor_type.shape.dim
+            found[item.name] = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+    return found
