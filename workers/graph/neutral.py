@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
@@ -10,6 +12,7 @@ from workers.graph import folding, surgery
 from workers.graph.fx.shapes import Dims, known_dims
 
 NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
+MOST_NOUGHTS = 64
 EITHER_SIDE = frozenset({"Add", "Mul"})
 Numbers = dict[str, NDArray[np.generic]]
 
@@ -49,13 +52,12 @@ def _left_alone(node: NodeProto, singles: Numbers, dims: dict[str, Dims]) -> str
 
 def _noughts(node: NodeProto, singles: Numbers, dims: dict[str, Dims]) -> NDArray[np.generic] | None:
     """The noughts that a product of whole numbers consists of, where its shape is known."""
-    shape = dims.get(node.output[0])
-    for _, number in _sides(node) if node.op_type == "Mul" else ():
-        single = singles.get(number)
-        if single is not None and single.dtype.kind in "iu" and single.item() == 0:
-            if shape is not None and None not in shape and int(np.prod(shape)) <= folding.GROWTH_BYTES:
-                return np.zeros(shape, single.dtype)
-    return None
+    dims_of_result = dims.get(node.output[0])
+    shape = [side for side in dims_of_result or [] if side is not None]
+    if node.op_type != "Mul" or shape != dims_of_result or math.prod(shape) > MOST_NOUGHTS:
+        return None
+    found = (singles[number] for _, number in _sides(node) if number in singles)
+    return next((np.zeros(shape, one.dtype) for one in found if one.dtype.kind in "iu" and one.item() == 0), None)
 
 
 def _sides(node: NodeProto) -> tuple[tuple[str, str], ...]:

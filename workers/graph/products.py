@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Window:
 
     @property
     def span(self) -> int:
-        return self.dilation * (self.weight.shape[2] - 1) + 1
+        return self.dilation * (int(self.weight.shape[2]) - 1) + 1
 
     @property
     def positions(self) -> int:
@@ -135,7 +136,7 @@ class _Writer:
     def _constant(self, what: str, values: NDArray[np.generic]) -> str:
         return surgery.add_weight(self.graph, f"{self.target}::{what}", values)
 
-    def _then(self, kind: str, what: str, *inputs: str, **attributes: object) -> None:
+    def _then(self, kind: str, what: str, *inputs: str, **attributes: Any) -> None:
         """A node behind the last one; without a word for it, it makes what the convolution made."""
         name = f"{self.target}::{what}" if what else self.target
         self.made.append(helper.make_node(kind, [self.last, *inputs], [name], name=self._name(kind), **attributes))

@@ -93,7 +93,8 @@ class DynamicInt8(Int8Step):
         return forecasts.of_work(facts, result_bytes=size, other_seconds=0.7)
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import int8, paying, surgery, tables
+        from workers.evaluation import paying
+        from workers.graph import int8, surgery, tables
         from workers.graph.fx import control_flow
 
         surgery.require_float32(model.proto, self.about.title)

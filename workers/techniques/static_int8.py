@@ -95,7 +95,8 @@ class StaticInt8(CalibratedInt8Step):
         )
 
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
-        from workers.graph import ablation, bias_correction, calibration, int8, paying, surgery
+        from workers.evaluation import paying
+        from workers.graph import ablation, bias_correction, calibration, int8, surgery
 
         surgery.require_float32(model.proto, self.about.title)
         left = surgery.known_layers(model.proto, self.excluded)

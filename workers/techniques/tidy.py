@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 class Tidy(Technique):
-    """Remove what the file does not need: constant work, decided branches, duplicates, detours, dead ends, long names.
+    """Remove what the file does not need: constant work, decided branches, detours, duplicates and long names.
 
     Lossless: predictions stay the same, bit for bit wherever the order of operations allows.
     Equal weights are stored once, batch-norm is multiplied into the convolution before it, changes of shape in a row
-    become one, arithmetic that changes nothing goes, and so do exporters' remarks. Small files gain most, because names weigh as much as numbers there.
+    become one, arithmetic that changes nothing goes, and so do exporters' remarks. Small files gain most, because names
+    weigh as much as numbers there.
     Put it last: layers have new, short names afterwards.
     """
 

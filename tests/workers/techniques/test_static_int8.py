@@ -1,5 +1,6 @@
 """Static INT8 against onnxruntime's own quantizer, called by hand."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -324,7 +325,7 @@ def test_a_network_without_weights_to_quantize_is_refused(bench):
 def perceptron(*widths: int):
     """Gemm and ReLU by turns."""
     make, nodes, weights, last = gaussian(12), [], {}, "x"
-    for place, (before, after) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for place, (before, after) in enumerate(pairwise(widths), start=1):
         name = "y" if place == len(widths) - 1 else f"g{place}"
         nodes.append(helper.make_node("Gemm", [last, f"w{place}", f"b{place}"], [name], name=f"layer{place}"))
         weights |= {f"w{place}": make(before, after, scale=before**-0.5), f"b{place}": make(after)}

@@ -74,9 +74,8 @@ def decide(
     chosen = next(count for count, took in zip(counts, seconds, strict=True) if took <= A_TIE * min(seconds))
     floats = tuple(name for unit in small_first[:chosen] for name in unit.nodes)
     where = f"measured at batch {batch} on the machine of the job"
-    if chosen == len(units):
-        return Decision(floats, True, f"All layers stay in float32: with any of them in 8 bits it took longer, {where}.")
-    return Decision(floats, False, f"{chosen} of {len(units)} layers stay in float32, which was fastest, {where}.")
+    many = "All" if chosen == len(units) else f"{chosen} of {len(units)}"
+    return Decision(floats, chosen == len(units), f"{many} layers stay in float32, which was fastest, {where}.")
 
 
 def _weights_of(ready: ModelProto) -> Callable[[Unit], int]:
