@@ -10,6 +10,7 @@ from compressionhub.jobs.states import StepState
 from workers.facts import Span
 
 PACE_LIMITS = (0.05, 50.0)
+LEFT_PER_WORKED = 4  # work left beside which work done counts half
 TRUSTED_SHARE = 0.1
 SPREAD_OF_TRUSTED = 0.2
 
@@ -28,11 +29,18 @@ def estimate(job: Job, steps: Collection[Step], now: datetime) -> None:
 
 
 def _pace(steps: Collection[Step], elapsed: float) -> float:
-    """Seconds needed per second forecast, by the steps that really ran; 1 until there is something to go by."""
+    """Seconds needed per second forecast, by the steps that really ran; 1 until there is something to go by.
+
+    What a small part of the work took says little of the large rest: a step of a second that takes a minute, because
+    it loads libraries or the baseline is measured first, does not make hours of the evaluation. So the pace counts in
+    full, as a power, only once little is left.
+    """
     worked = sum(step.forecast_seconds * step.share for step in steps if step.state != StepState.CACHED)
     if worked < 0.5 or elapsed < 1.0:
         return 1.0
-    return min(max(elapsed / worked, PACE_LIMITS[0]), PACE_LIMITS[1])
+    left = sum(step.forecast_seconds * (1 - step.share) for step in steps if not step.is_over)
+    seen = min(max(elapsed / worked, PACE_LIMITS[0]), PACE_LIMITS[1])
+    return float(seen ** (worked / (worked + left / LEFT_PER_WORKED)))
 
 
 def _left(step: Step, pace: float, now: datetime) -> Span:

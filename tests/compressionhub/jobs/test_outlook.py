@@ -44,10 +44,22 @@ def test_steps_weigh_what_they_were_expected_to_take():
     assert job.progress == pytest.approx(0.25)
 
 
-def test_a_job_that_is_twice_as_slow_as_forecast_takes_twice_as_long():
-    job = after(20, step(0, StepState.DONE, 10), step(1, StepState.WAITING, 30))
+def test_a_job_that_is_twice_as_slow_as_forecast_takes_twice_as_long_once_most_is_done():
+    job = after(180, step(0, StepState.DONE, 90), step(1, StepState.WAITING, 10))
 
-    assert job.eta_seconds == pytest.approx(60)
+    assert job.eta_seconds == pytest.approx(20, rel=0.03)
+
+
+def test_the_pace_counts_half_where_four_times_as_much_is_left():
+    job = after(40, step(0, StepState.DONE, 10), step(1, StepState.WAITING, 40))
+
+    assert job.eta_seconds == pytest.approx(40 * 2)  # four times as slow, and the root of four is two
+
+
+def test_a_slow_second_does_not_make_hours_of_the_rest():
+    job = after(150, step(0, StepState.DONE, 1), step(1, StepState.WAITING, 200))
+
+    assert job.eta_seconds < 220
 
 
 def test_a_running_step_is_judged_by_its_own_progress():
