@@ -26,6 +26,7 @@ from workers.events import (
     Progress,
     SensitivityMeasured,
     StepFinished,
+    TrialMeasured,
 )
 from workers.facts import ModelFacts
 from workers.foreman import Foreman
@@ -98,6 +99,8 @@ class Shell:
 
     def sensitivity(self, recipe: Recipe) -> int:
         """Measure each layer alone and print what was found, as JSON or as a table in graph order."""
+        if (unfit := self._convert()) is not None:
+            return self._complain(unfit)
         finished = self._carry_out(self._ticket(Kind.SENSITIVITY, recipe))
         for event in self.heard:
             if isinstance(event, SensitivityMeasured):
@@ -111,7 +114,9 @@ class Shell:
             return
         print(f"{found.unit} of {found.metric} lost on {found.rows} validation rows")
         for layer in found.layers:
-            print(f"{layer.name:40} {_loss(layer.loss) if layer.treated else 'not treated':30} {layer.distance:.4f}")
+            said = _loss(layer.loss) if layer.treated else "not treated"
+            group = f"  with {layer.together - 1} neighbours" if layer.together > 1 else ""
+            print(f"{layer.name:40} {said:30} {layer.distance:.4f}{group}")
         print(f"{'every layer':40} {_loss(found.everything)}")
         for one in found.calibration:
             print(f"{f'{one.samples} calibration rows':40} {_loss(one.loss)}")
@@ -286,6 +291,8 @@ def _narrate(event: Event) -> None:
     """One short line for a person who watches the terminal."""
     if isinstance(event, Log):
         print(event.text, file=sys.stderr)
+    elif isinstance(event, TrialMeasured):
+        print(f"{event.name}: {_loss(event.loss).strip()}", file=sys.stderr)
     elif isinstance(event, Progress) and event.done == event.total:
         print(f"step {event.step + 1}: {event.text or 'done'}", file=sys.stderr)
     elif isinstance(event, StepFinished):

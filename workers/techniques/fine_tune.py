@@ -24,6 +24,9 @@ class FineTune(RecoveryStep):
     or from both. After each epoch it is examined on validation data; the best network is kept, which is
     the one that came in if no epoch was better. Weights that are zero stay zero, so a pruned network stays pruned.
 
+    A network of vectors takes pairs of query and document as labels: each query shall find its document among those of
+    the batch, so that large batches teach more.
+
     Batch normalisation is often folded into the layers when a network is exported; such networks
     train as well, at a low learning rate.
     """
@@ -34,7 +37,8 @@ class FineTune(RecoveryStep):
         needs=frozenset({Need.TRAINING}),
         source=(
             "Han et al. 2015, arXiv:1506.02626, section 3 (retraining after pruning); "
-            "Hinton et al. 2015, arXiv:1503.02531 (learning from a teacher); Loshchilov & Hutter 2019, arXiv:1711.05101"
+            "Hinton et al. 2015, arXiv:1503.02531 (learning from a teacher); Henderson et al. 2017, arXiv:1705.00652 "
+            "(pairs); Loshchilov & Hutter 2019, arXiv:1711.05101"
         ),
     )
     technique: Literal["fine-tune"]

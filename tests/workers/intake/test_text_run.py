@@ -61,6 +61,16 @@ def test_the_bundle_holds_the_tokenizer_and_its_script_reads_text(bundle):
     assert len(ran(sys.executable, "run.py", "word1 word2", cwd=bundle).split(",")) == 8
 
 
+def test_layers_of_a_directory_are_measured_one_by_one_on_pairs(bundle):
+    asked = ("--model", bundle.parent / "net", "--data", bundle.parent / "d.jsonl", "--technique", "dynamic-int8")
+
+    found = json.loads(ran(sys.executable, "-m", "workers", "sensitivity", "--json", *asked))
+
+    assert {layer["op"] for layer in found["layers"] if layer["treated"]} == {"MatMul"}
+    assert {"Gather", "LayerNormalization"} <= {layer["op"] for layer in found["layers"]}
+    assert found["rows"] % 2 == 0 and found["everything"]["points"] is not None
+
+
 def test_a_language_model_is_compressed_and_measured_on_prose(tmp_path):
     tiny.llama(tmp_path / "net")
     text = "\n\n".join(f"{words(i, 60)}. {words(i + 1000, 60)}." for i in range(60))

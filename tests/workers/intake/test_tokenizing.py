@@ -180,9 +180,7 @@ def test_a_class_that_reads_other_files_is_refused_rather_than_left_without_word
     folder = byte_pairs(tmp_path / "net")
 
     for model_type in ("llama", "albert"):  # whose own classes read SentencePiece
-        with pytest.raises(
-            NotConverted, match=r"without [\d,]+ of their tokens|says: Couldn't instantiate"
-        ):
+        with pytest.raises(NotConverted, match=r"without [\d,]+ of their tokens|says: Couldn't instantiate"):
             brought(folder, model_type)
 
     named = brought(folder, "llama", tokenizer_class="GPT2Tokenizer")
