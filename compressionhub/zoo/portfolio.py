@@ -301,13 +301,14 @@ def _ends(amount: Amount) -> tuple[float, float]:
 
 
 def _row(figures: Floats, deployment: Deployment, money: Callable[[Amount], Amount]) -> Row:
-    kept_as = deployment.figures
+    kept_as: DeploymentFigures | None = getattr(deployment, "figures", None)  # none until they are made
+    says = kept_as.says if kept_as else ""
 
     def amount(name: str) -> Amount:
-        return money(amount_of(figures, name, kept_as.says))
+        return money(amount_of(figures, name, says))
 
     return Row(
-        deployment=deployment, says=kept_as.says, best=kept_as.best.name if kept_as.best else "",
+        deployment=deployment, says=says, best=kept_as.best.name if kept_as and kept_as.best else "",
         bill=amount("bill.paid"), energy=amount("energy.paid"), carbon=amount("carbon.paid"),
         saved=amount("bill.saved"), could=amount("bill.could"), could_share=amount("bill.could_share"),
         could_energy=amount("energy.could"), could_energy_share=amount("energy.could_share"),

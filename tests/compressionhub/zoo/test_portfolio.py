@@ -185,6 +185,17 @@ def test_what_is_kept_is_what_the_engine_says_now(record, priced, slower):
     assert kept.unpacked(row.amounts) == counted.amounts
 
 
+def test_home_shows_rows_whose_figures_are_still_to_be_made(client, record, priced, vera, monkeypatch):
+    record(priced)
+    monkeypatch.setattr("compressionhub.zoo.portfolio.REFRESH_S", -1.0)
+
+    waiting = page_of(client, vera)
+
+    assert "The figures of 1 deployment are being computed" in waiting and priced.name in waiting
+    monkeypatch.setattr("compressionhub.zoo.portfolio.REFRESH_S", 1.0)
+    assert "being computed" not in page_of(client, vera)
+
+
 def test_the_migration_reads_numbers_off_the_amounts(record, priced, workload, team, bob, vera):
     elsewhere = another(team, vera, workload, name="Another machine", instance="c7i.xlarge")
     made = kept.keep([record(priced), record(priced, workload=elsewhere)])
