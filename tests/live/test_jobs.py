@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import signal
 import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +20,7 @@ import psutil
 import pytest
 from django.urls import reverse
 
+from compressionhub.env import ROOT
 from compressionhub.fleet import valkey
 from compressionhub.fleet.models import Node, SetAsideEvent
 from compressionhub.jobs import actions
@@ -25,11 +29,15 @@ from compressionhub.jobs.states import State
 from compressionhub.library import actions as library
 from compressionhub.library.models import Dataset, ModelVersion
 from compressionhub.library.store import store
+from tests.compressionhub.library.test_contract import filled
+from tests.workers import recurrent
 from tests.workers.intake import tiny
+from workers.recipe import parse
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 GOES_ON_WITHIN = 45
+RECURRENT = ROOT / "examples" / "recipes" / "int8-recurrent.yaml"
 PRELOADED = 2  # children that wait for the next job: one with onnxruntime, one with torch as well
 
 
@@ -290,3 +298,34 @@ def _sent(client: Any, by: Any, data: bytes) -> ModelVersion:
     )
     assert sent.status_code == 204, sent.content
     return ModelVersion.objects.get(model__name="net")
+
+
+def test_a_recurrent_network_with_three_inputs_goes_from_its_form_to_a_bundle_that_runs(
+    site, team, bob, client, tmp_path
+):
+    site.relay()
+    site.worker()
+    model = recurrent.detector(tmp_path / "detector.onnx")
+    files = (model, recurrent.windows(tmp_path / "windows.npz", model))
+    blobs = [store().put(shutil.copy(path, tmp_path / f"sent-{path.name}"), name=path.name) for path in files]
+    library.add_model(team=team, by=bob, name="detector", blob=blobs[0])
+    library.add_dataset(team=team, by=bob, name="windows", blob=blobs[1])
+    site.until(lambda: ModelVersion.objects.get().is_ready and Dataset.objects.get().is_ready)
+    client.force_login(bob)
+
+    version = ModelVersion.objects.get()
+    changes = {"input-0-shape": "96", "headline": "auc"}
+    address = reverse("library:contract", args=[version.model_id, version.number])
+    assert client.post(address, filled(version.contract, **changes)).status_code == 302
+    job = actions.submit(
+        by=bob, team=team, version=library.confirm_contract(version=ModelVersion.objects.get(), by=bob),
+        dataset=Dataset.objects.get(), recipe=parse(RECURRENT.read_text()),
+    )  # fmt: skip
+    job = site.ended(job)
+
+    assert (job.state, job.problem) == (State.SUCCEEDED, None)
+    assert job.report_value.headline == "auc"
+    zipfile.ZipFile(store().path(job.artifacts.get(name="bundle.zip").key)).extractall(tmp_path / "bundle")
+    ran = subprocess.run([sys.executable, tmp_path / "bundle" / "run.py"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [line.split(":")[0] for line in ran.stdout.splitlines()[:2]] == ["output", "stateN"]

@@ -84,7 +84,7 @@ def _as_fed(samples: Array, spec: InputSpec) -> Array:
                 hint="The network takes it once for a whole batch: make a dataset for each value.",
                 code="data.values-differ",
             )
-        return np.ascontiguousarray(samples[0])
+        return np.require(samples[0], requirements="C")  # ascontiguousarray would turn a single number into a list
     return np.ascontiguousarray(np.moveaxis(samples, 0, spec.batch_axis)) if spec.batch_axis else samples
 
 

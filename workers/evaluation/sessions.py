@@ -120,7 +120,7 @@ def fit_feed(session: ort.InferenceSession, inputs: Feed) -> Feed:
             hint="Name the arrays after the network's inputs, or correct the input contract.",
             code="data.input-missing",
         )  # fmt: skip
-    return {node.name: np.ascontiguousarray(inputs[node.name], dtype=NUMPY_TYPES.get(node.type)) for node in wanted}
+    return {node.name: np.require(inputs[node.name], NUMPY_TYPES.get(node.type), "C") for node in wanted}
 
 
 def feeds_for(session: ort.InferenceSession, inputs: Feed, rows: int) -> list[Feed]:
