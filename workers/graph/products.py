@@ -93,8 +93,8 @@ class _Writer:
     def nodes(self) -> list[NodeProto]:
         window = self.window
         out, channels, taps = window.weight.shape
-        if window.length == 1:  # one tap meets the one entry, the others meet padding alone
-            tap = next(tap for tap in range(taps) if tap * window.dilation == window.before)
+        tap, between = divmod(window.before, window.dilation)
+        if window.length == window.positions == 1 and not between and tap < taps:  # the other taps meet padding alone
             self._reshape("flat", [-1, channels])
             self._product(window.weight[:, :, tap].T)
             self._reshape("", [-1, out, 1])

@@ -268,8 +268,7 @@ def for_int8(proto: ModelProto, scratch: Path, threads: int = 1) -> ModelProto:
 
     ready = inlined(proto)
     name_nodes(ready)
-    if opset(ready) < LEAST_OPSET_FOR_INT8:
-        ready = _raised(ready)
+    ready = raised(ready)
     ready = onnx.shape_inference.infer_shapes(optimized(ready, scratch, threads), data_prop=True)
     flatten_biases(ready.graph)
     weights = {tensor.name for tensor in ready.graph.initializer}
@@ -289,7 +288,14 @@ def flatten_biases(graph: GraphProto) -> None:
             tensor.dims[:] = [tensor.dims[1]]
 
 
-def _raised(proto: ModelProto) -> ModelProto:
+def raised(proto: ModelProto) -> ModelProto:
+    """A network in the operator set that per-channel int8 asks for, or the network itself where its own is newer.
+
+    Raises:
+        YoursToFix: if it is too old and cannot be raised.
+    """
+    if opset(proto) >= LEAST_OPSET_FOR_INT8:
+        return proto
     try:
         return onnx.version_converter.convert_version(proto, LEAST_OPSET_FOR_INT8)
     except Exception as error:  # the converter raises bare RuntimeError and more

@@ -103,6 +103,8 @@ def _inner(
         surgery.refill(fresh.input, [*(makers[name].input[0] for name in moved), *node.input[len(moved) :]])
         return fresh
     if node.op_type == "Slice" and len(node.input) > 3 and node.input[3] in weights:
+        if _perm(makers.get(node.input[0])) != perm:
+            return None
         axes = [perm[axis] for axis in numpy_helper.to_array(weights[node.input[3]]).tolist()]
         name = surgery.add_weight(graph, f"{node.output[0]}::axes", np.array(axes, np.int64))
         surgery.refill(fresh.input, [makers[node.input[0]].input[0], *node.input[1:3], name, *node.input[4:]])

@@ -75,7 +75,7 @@ class UnrolledConvolutions(Technique):
 
         surgery.require_float32(model.proto, self.about.title)
         bench.progress(0, 2, "Looking for convolutions over short sequences")
-        proto = surgery.inlined(model.proto)
+        proto = surgery.raised(surgery.inlined(model.proto))
         folding.constants_to_weights(proto.graph)
         found = products.windows(proto, most_positions=self.most_positions)
         if not found:

@@ -1,6 +1,7 @@
 """The input contract: edited by form, tried, confirmed."""
 
 import pytest
+from django.urls import reverse
 
 from compressionhub.errors import Invalid, NotAllowed, WrongState
 from compressionhub.library import actions
@@ -8,6 +9,7 @@ from compressionhub.library.contract_form import ContractForm
 from compressionhub.library.models import ModelVersion, State
 from compressionhub.library.signals import trial_wanted
 from tests.compressionhub.library.test_pages import tried
+from tests.workers import recurrent
 from workers.contract import Task
 
 
@@ -134,3 +136,18 @@ def test_a_saved_form_leads_back_to_the_contract(client, bob, version, contract)
 
     assert answer.headers["Location"].endswith("#contract")
     assert ModelVersion.objects.get().contract.inputs[0].scale == 2.5
+
+
+def test_a_contract_of_several_inputs_keeps_where_each_has_its_rows(client, bob, version):
+    version.contract = recurrent.CONTRACT
+    version.save()
+    client.force_login(bob)
+    form = ContractForm(recurrent.CONTRACT, filled(recurrent.CONTRACT))
+    address = reverse("library:contract", args=[version.model_id, version.number])
+
+    pages = [client.get(where).content.decode() for where in (address, version.get_absolute_url())]
+
+    assert form.is_valid(), form.errors
+    assert form.as_contract == recurrent.CONTRACT
+    for page in pages:
+        assert "int64, one for all rows" in page and "float32, rows along axis 2" in page

@@ -39,6 +39,9 @@ def sequence(length, taps, *, channels=5, out=7, bias=True, **attributes):
         sequence(640, 256, strides=[128], channels=1, out=9, bias=False),
         sequence(1, 3, pads=[1, 1]),
         sequence(1, 5, pads=[4, 4], dilations=[2]),
+        sequence(1, 3, pads=[2, 2]),
+        sequence(1, 2, pads=[1, 2], dilations=[2]),  # the one entry lies between two taps
+        sequence(1, 2, pads=[3, 0], strides=[9]),  # no tap meets the one entry
         sequence(4, 1),
         sequence(2, 3, pads=[1, 1], strides=[2]),
         sequence(3, 5, pads=[3, 3]),
@@ -87,6 +90,15 @@ def test_no_transpose_is_left_between_products_and_what_works_entry_by_entry(ben
     result = Tidy().apply(UnrolledConvolutions().apply(model, bench), bench).proto
 
     assert "Transpose" not in ops(result) and ops(result).count("MatMul") == 4
+    np.testing.assert_allclose(run(result, x), run(model.proto, x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_in_an_old_operator_set_is_raised(bench):
+    model, x = sequence(6, 3, pads=[1, 1]), rows(2, 5, 6)
+    model.proto.opset_import[0].version = 9
+
+    result = UnrolledConvolutions().apply(model, bench).proto
+
     np.testing.assert_allclose(run(result, x), run(model.proto, x), rtol=1e-4, atol=1e-5)
 
 
