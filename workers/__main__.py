@@ -58,6 +58,7 @@ def _add_work(commands: Any) -> None:
     run.add_argument("--model", required=True, type=Path)
     run.add_argument("--data", required=True, type=Path)
     run.add_argument("--recipe", required=True, type=Path, help="YAML or JSON; see 'techniques'")
+    run.add_argument("--student", type=Path, metavar="FILE", help="another model that learns in a step of distillation")
     run.add_argument(
         "--out", required=True, type=Path, help="folder for model.onnx, report.json, manifest.json, events.jsonl"
     )
@@ -124,7 +125,11 @@ def run_command(options: argparse.Namespace) -> int:
 
     _existing(options.model, options.data, options.recipe)
     wanted = recipe.parse(options.recipe.read_text())
-    return Shell(options, cache=options.cache or options.out / ".cache").run(wanted)
+    others = {name: options.recipe.parent / name for name in wanted.other_models}
+    if options.student is not None:
+        wanted, others[str(options.student)] = wanted.with_other_model(str(options.student)), options.student
+    _existing(*others.values())
+    return Shell(options, cache=options.cache or options.out / ".cache").run(wanted, others)
 
 
 def evaluate_command(options: argparse.Namespace) -> int:

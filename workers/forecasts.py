@@ -85,6 +85,22 @@ def of_training(
     )
 
 
+def beside(step: Forecast, seconds: Span, facts: ModelFacts) -> Forecast:
+    """What a step takes while another network runs in it as well.
+
+    Args:
+        seconds: what that one takes; ``facts`` are its.
+    """
+    held = Span(value=3 * facts.size_bytes, low=facts.size_bytes, high=6 * facts.size_bytes)
+    return step.model_copy(
+        update={"seconds": _sum(step.seconds, seconds), "memory_bytes": _sum(step.memory_bytes, held)}
+    )
+
+
+def _sum(one: Span, other: Span) -> Span:
+    return Span(value=one.value + other.value, low=one.low + other.low, high=one.high + other.high)
+
+
 def about_the_same_bytes(facts: ModelFacts) -> Span:
     """The size of a file whose weights change and whose layers do not."""
     return Span(value=facts.size_bytes, low=0.9 * facts.size_bytes, high=1.1 * facts.size_bytes + 4000)

@@ -37,7 +37,7 @@ from workers.events import (
     TrialMeasured,
 )
 from workers.facts import Fit
-from workers.report import Emulation, Report
+from workers.report import Emulation, OtherModel, Report
 from workers.reuse import Cache, Reuse
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys, trial_keys
@@ -182,16 +182,15 @@ class Run:
         for which, blob in (("model", self.ticket.model), ("data", self.ticket.data)):
             if blob is None:
                 continue
-            path = self.foreman.store.fetch(blob, self.folder / "in")
-            inside = path.is_relative_to(self.folder)
-            readable += [] if inside else [path.parent]
-            paths[which] = str(Path("..") / path.relative_to(self.folder)) if inside else str(path)
+            path, paths[which] = self._brought_in(blob, readable)
             if not blob.sha256:
                 self._tell_hash(which, path)
+        others = {name: self._brought_in(blob, readable)[1] for name, blob in self.ticket.others.items()}
         ticket = self.ticket
         order = Order(
             kind="inspect",
             model=paths.get("model"),
+            others=others,
             data=paths.get("data"),
             options=ticket.options,
             contract=ticket.contract,
@@ -204,6 +203,14 @@ class Run:
             anchors=ticket.anchors,
         )
         return (self._with_emulator(order, readable) if ticket.kind is Kind.COMPRESS else order), readable
+
+    def _brought_in(self, blob: Blob, readable: list[Path]) -> tuple[Path, str]:
+        """Where an input lies, and how a child says it; where that is outside, its folder is added to ``readable``."""
+        path = self.foreman.store.fetch(blob, self.folder / "in")
+        if path.is_relative_to(self.folder):
+            return path, str(Path("..") / path.relative_to(self.folder))
+        readable.append(path.parent)
+        return path, str(path)
 
     def _with_emulator(self, order: Order, readable: list[Path]) -> Order:
         """Note how to run as the ticket's processor, where that is another one and QEMU can."""
@@ -324,7 +331,10 @@ class Run:
             self._keep_converted()
         if isinstance(event, Judged):
             metered = self.foreman.meter.told(self.share) if self.share is not None else None
-            self.report = event.report.model_copy(update={"energy": metered})
+            others = tuple(
+                OtherModel(name=name, file=blob.name, sha256=blob.sha256) for name, blob in self.ticket.others.items()
+            )
+            self.report = event.report.model_copy(update={"energy": metered, "others": others})
             event = Judged(report=self.report)
         if self.report is not None and self.report.emulation is not None:
             self._held.append(event)  # the report is not whole before the device was tried

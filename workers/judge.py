@@ -265,6 +265,7 @@ def _step_reports(shop: Shop) -> tuple[StepReport, ...]:
                 seconds=0.0 if cached else said.seconds,
                 cached=cached,
                 checkpoint=said.checkpoint,
+                says=said.says,
             )
         )
     return tuple(reports)

@@ -1,5 +1,8 @@
 """What a job will take and probably give, from the facts alone, before anything runs."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from workers.device import DeviceProfile
 from workers.errors import Frozen
 from workers.facts import DatasetFacts, ModelFacts, Role, Span
@@ -45,15 +48,19 @@ def preflight(
     *,
     memory_bytes: int,
     disk_bytes: int,
+    others: Mapping[str, ModelFacts] = MappingProxyType({}),
 ) -> Preflight:
     """Forecast every step on the network the previous one leaves.
 
     Args:
+        others: what is known of the networks that steps go on with, by the recipe's names.
         memory_bytes, disk_bytes: what the worker may use; a job that needs more at the low end of its range is refused.
     """
     steps, facts = [], model
     for technique in recipe.steps:
-        forecast = technique.forecast(facts)
+        other = others.get(technique.other_model)
+        forecast = technique.forecast_with(facts, other) if other else technique.forecast(facts)
+        facts = other or facts
         steps.append(
             StepOutlook(
                 technique=technique.technique,
@@ -67,7 +74,7 @@ def preflight(
     tried = [] if device.kind == "host" else [ELSEWHERE_SECONDS]
     seconds = _add([START_SECONDS, MEASURE_SECONDS, evaluations, *tried, *(step.forecast.seconds for step in steps)])
     memory = _most([step.forecast.memory_bytes for step in steps], floor=BASE_MEMORY_BYTES + 4 * model.size_bytes)
-    disk = _disk(model, data, steps)
+    disk = _disk([model, *others.values()], data, steps)
     return Preflight(
         seconds=seconds,
         memory_bytes=memory,
@@ -85,8 +92,8 @@ def _evaluation_seconds(model: ModelFacts, data: DatasetFacts | None, steps: int
     return Span(value=work / MACS_PER_SECOND.value, low=work / MACS_PER_SECOND.high, high=work / MACS_PER_SECOND.low)
 
 
-def _disk(model: ModelFacts, data: DatasetFacts | None, steps: list[StepOutlook]) -> Span:
-    inputs = model.size_bytes + (data.size_bytes if data else 0)
+def _disk(models: list[ModelFacts], data: DatasetFacts | None, steps: list[StepOutlook]) -> Span:
+    inputs = sum(model.size_bytes for model in models) + (data.size_bytes if data else 0)
     sizes = [step.forecast.size_bytes for step in steps]
     return _add([Span(value=inputs, low=inputs, high=inputs), *(_times(size, 2) for size in sizes)])
 

@@ -2,7 +2,7 @@
 
 import reprlib
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
@@ -111,6 +111,29 @@ class Recipe(Frozen):
                 code="recipe.empty",
             )
         return tuple(step(item, position) for position, item in enumerate(value, start=1))
+
+    @property
+    def other_models(self) -> tuple[str, ...]:
+        """The other stored networks that steps go on with, each once."""
+        return tuple(dict.fromkeys(item.other_model for item in self.steps if item.other_model))
+
+    def with_other_model(self, name: str) -> Self:
+        """The same steps, where one can go on with another network and names none, with this one.
+
+        Raises:
+            YoursToFix: if there is no such step.
+        """
+        steps = [
+            item.model_copy(update={item.model_field(): name}) if item.model_field() and not item.other_model else item
+            for item in self.steps
+        ]
+        if steps == list(self.steps):
+            raise YoursToFix(
+                "Expected a step that takes a student and names none, found none in the recipe.",
+                hint="Add one: technique: distillation.",
+                code="recipe.no-student",
+            )
+        return self.model_copy(update={"steps": tuple(steps)})
 
     def check(self, data: DatasetFacts | None) -> None:
         """See that each step can take what the ones before it leave, and that needs are met.

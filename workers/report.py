@@ -108,12 +108,23 @@ class Checkpoint(Frozen):
 
 
 class StepReport(Frozen):
+    """``says``: what the step brought, in a sentence, where it has one to say."""
+
     technique: str
     title: str
     parameters: dict[str, Any]
     seconds: float
     cached: bool
     checkpoint: Checkpoint
+    says: str = ""
+
+
+class OtherModel(Frozen):
+    """Another network that steps went on with: what the recipe calls it, its file, and its content."""
+
+    name: str
+    file: str
+    sha256: str
 
 
 class Environment(Frozen):
@@ -366,7 +377,7 @@ class Metering(Frozen):
 class Report(Frozen):
     """``headline``: the metric that gates look at; empty where the test data have no labels.
 
-    ``energy`` is written by the worker, never by the process that was measured.
+    ``energy`` and ``others`` are written by the worker, never by the process that was measured.
     """
 
     baseline: Measured
@@ -374,6 +385,7 @@ class Report(Frozen):
     delta: Delta
     verdict: Verdict
     steps: tuple[StepReport, ...]
+    others: tuple[OtherModel, ...] = ()
     environment: Environment
     headline: str = ""
     notes: tuple[str, ...] = ()

@@ -28,7 +28,8 @@ from workers.facts import Role
 from workers.judge import evaluate, judge
 from workers.model import LoadedModel
 from workers.report import Checkpoint, Interval
-from workers.shop import Shop, StepNotes, given, rows, step_folder
+from workers.shop import Beside, Shop, StepNotes, given, rows, step_folder
+from workers.technique import Technique
 from workers.ticket import MODEL_FILE, OUTPUTS_FILE, Order
 from workers.workbench import Data
 
@@ -96,40 +97,52 @@ def compress(shop: Shop) -> None:
     """Apply the steps; after each, write a checkpoint and judge it on validation data."""
     model, data = shop.open()
     shop.recipe.check(data.facts)
+    beside = Beside(model, shop.others(model, data))
     shop.emit(BaselineMeasured(checkpoint=_checkpoint(shop, shop.model, data, model.contract)))
-    baseline = model
     for position, technique in enumerate(shop.recipe.steps):
         shop.check()
         shop.emit(StepStarted(step=position, technique=technique.technique))
         step = _step_from_cache if position in shop.order.cached else _step
-        model, finished = step(shop, model, data, position, baseline)
+        model, finished = step(shop, model, data, position, beside)
         shop.emit(finished)
 
 
 def _step(
-    shop: Shop, model: LoadedModel, data: Data, position: int, baseline: LoadedModel
+    shop: Shop, model: LoadedModel, data: Data, position: int, beside: Beside
 ) -> tuple[LoadedModel, StepFinished]:
     technique, folder = shop.recipe.steps[position], step_folder(position)
     started = time.perf_counter()
-    model = technique.apply(model, shop.bench(model, data, position, baseline))
+    bench = shop.bench(model, data, position, beside)
+    model = technique.apply(model, bench)
     folder.mkdir(parents=True, exist_ok=True)
     formats.save(model.proto, folder / MODEL_FILE)
     checkpoint = _checkpoint(shop, folder / MODEL_FILE, data, model.contract, outputs=folder / OUTPUTS_FILE)
     seconds = time.perf_counter() - started
-    StepNotes(checkpoint, model.notes, seconds).write(folder)
+    said = StepNotes(checkpoint, model.notes, seconds, bench.conclusion)
+    said.write(folder)
     for note in model.notes:
         shop.log(note, level="warning", step=position)
-    return model, StepFinished(step=position, technique=technique.technique, seconds=seconds, checkpoint=checkpoint)
+    return model, _finished(technique, position, said)
 
 
 def _step_from_cache(
-    shop: Shop, model: LoadedModel, data: Data, position: int, baseline: LoadedModel
+    shop: Shop, model: LoadedModel, data: Data, position: int, beside: Beside
 ) -> tuple[LoadedModel, StepFinished]:
     said = StepNotes.read(step_folder(position))
     proto = formats.load(step_folder(position) / MODEL_FILE)
     kept = LoadedModel(proto=proto, contract=model.contract, notes=said.notes)
-    slug = shop.recipe.steps[position].technique
-    return kept, StepFinished(step=position, technique=slug, seconds=0.0, cached=True, checkpoint=said.checkpoint)
+    return kept, _finished(shop.recipe.steps[position], position, said, cached=True)
+
+
+def _finished(technique: Technique, position: int, said: StepNotes, *, cached: bool = False) -> StepFinished:
+    return StepFinished(
+        step=position,
+        technique=technique.technique,
+        seconds=0.0 if cached else said.seconds,
+        cached=cached,
+        checkpoint=said.checkpoint,
+        says=said.says,
+    )
 
 
 def _checkpoint(shop: Shop, path: Path, data: Data, contract: Contract, outputs: Path | None = None) -> Checkpoint:

@@ -21,7 +21,7 @@ from workers.facts import LayerFacts, ModelFacts, Role
 from workers.graph.weights import unchanged
 from workers.model import LoadedModel
 from workers.report import ExclusionTried, LayerLoss, Loss, SamplesTried, Sensitivity
-from workers.shop import Shop, rows, step_folder
+from workers.shop import Beside, Shop, rows, step_folder
 from workers.technique import Need, Technique, can_be_taken_apart
 from workers.ticket import TRIAL_FILE
 from workers.workbench import Workbench
@@ -126,7 +126,7 @@ def measure(shop: Shop) -> None:
         raise YoursToFix("Expected validation rows, found none.", hint="Add some.", code="data.role-missing")
     facts = formats.inspect(shop.model)[1]
     sizes = _sizes(technique, rows(data.facts, Role.CALIBRATION))
-    work = _begun(shop, model, technique, facts, sizes, shop.bench(model, data, 0, model))
+    work = _begun(shop, model, technique, facts, sizes, shop.bench(model, data, 0, Beside(model)))
     shop.emit(SensitivityMeasured(sensitivity=_found(work)))
     work.bench.progress(1, 1, "done")
     shop.emit(StepFinished(step=0, technique=technique.technique, seconds=time.perf_counter() - started))

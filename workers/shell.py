@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from workers import bundle, intake
@@ -68,11 +69,22 @@ class Shell:
         self.cache = StepCache(self.folder, limit_bytes=CACHE_BYTES)
         self.heard: list[Event] = []
 
-    def run(self, recipe: Recipe) -> int:
-        """Apply a recipe; leaves the artifact, the report, the manifest and the sample script in the folder."""
+    def run(self, recipe: Recipe, others: Mapping[str, Path]) -> int:
+        """Apply a recipe; leaves the artifact, the report, the manifest and the sample script in the folder.
+
+        Args:
+            others: where the other networks lie that the recipe names.
+        """
         if (unfit := self._convert()) is not None:
             return self._complain(unfit)
-        finished = self._carry_out(self._ticket(Kind.COMPRESS, recipe))
+        blobs = {}
+        for name, path in others.items():
+            found = self._as_onnx(path)
+            if isinstance(found, Finished):
+                return self._complain(found)
+            blobs[name] = _blob(found).model_copy(update={"name": path.name})
+        ticket = self._ticket(Kind.COMPRESS, recipe).model_copy(update={"others": blobs})
+        finished = self._carry_out(ticket)
         if finished.outcome != "succeeded":
             return self._complain(finished)
         bundle.add_run_script(self.out)
@@ -148,24 +160,28 @@ class Shell:
         raise fault(problem.message, hint=problem.hint, code=problem.code)
 
     def _convert(self) -> Finished | None:
-        """Bring a network of another form into ONNX, once for each file; how it ended where it did not work."""
-        path = self._packed(self.options.model)
+        """Bring the job's network into ONNX; how it ended where it did not work."""
+        found = self._as_onnx(self.options.model)
+        if isinstance(found, Finished):
+            return found
+        self.options.model = found
+        return None
+
+    def _as_onnx(self, path: Path) -> Path | Finished:
+        """A network in ONNX, one of another form converted once for each file; how it ended where it did not work."""
+        path = self._packed(path)
         if intake.form_of(path) is None:
-            self.options.model = path
-            return None
+            return path
         kept = self.folder / "converted" / sha256(path)[:32]
         if not kept.exists():
             unfinished = kept.with_name(f"{kept.name}.part")
             unfinished.mkdir(parents=True, exist_ok=True)
-            data, self.options.data = self.options.data, None
-            self.options.model = path
-            finished = self._carry_out(self._ticket(Kind.INSPECT, None), into=unfinished)
-            self.options.data = data
+            ticket = Ticket(job="shell", kind=Kind.INSPECT, attempt=1, team="shell", model=_blob(path))
+            finished = self._carry_out(ticket, into=unfinished)
             if finished.outcome != "succeeded":
                 return finished
             unfinished.rename(kept)
-        self.options.model = next(kept / name for name in CONVERTED_FILES if (kept / name).exists())
-        return None
+        return next(kept / name for name in CONVERTED_FILES if (kept / name).exists())
 
     def _packed(self, path: Path) -> Path:
         """A folder as the zip in which it would be uploaded; links are followed, as people keep caches of them."""
@@ -208,8 +224,8 @@ class Shell:
             kind=kind,
             attempt=1,
             team="shell",
-            model=_blob(options.model),
-            data=_blob(options.data),
+            model=_blob(options.model) if options.model else None,
+            data=_blob(options.data) if options.data else None,
             options=DataOptions(target=options.target),
             contract=contract,
             recipe=recipe,
@@ -274,9 +290,7 @@ def is_dataset(path: Path) -> bool:
     return path.suffix.lower() in TABLES
 
 
-def _blob(path: Path | None) -> Blob | None:
-    if path is None:
-        return None
+def _blob(path: Path) -> Blob:
     if not path.is_file():
         raise YoursToFix(
             f"Expected a file, found a folder at {path}.",

@@ -1,20 +1,21 @@
 """What every kind of order needs while a child carries it out."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from workers import datasets, evaluation, formats, intake, scaling
+from workers import alike, datasets, evaluation, formats, intake, scaling
 from workers.contract import Contract
 from workers.device import profile
 from workers.errors import Stopped, YoursToFix
 from workers.evaluation.predictions import Predictions
 from workers.events import Event, Log
 from workers.facts import DatasetFacts, ModelFacts, Role
+from workers.graph import borders
 from workers.model import LoadedModel
 from workers.recipe import Recipe
 from workers.report import Checkpoint, Interval
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     import onnx
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The networks a step may use beside the one it gets: the job's untouched one, and those that the recipe names."""
+
+    baseline: LoadedModel
+    others: Mapping[str, LoadedModel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,27 @@ class Shop:
         )
         return LoadedModel(proto=proto, contract=contract), data
 
+    def others(self, job: LoadedModel, data: Data) -> dict[str, LoadedModel]:
+        """The networks that steps go on with, by the recipe's names, made to be fed and read like that of the job.
+
+        Raises:
+            YoursToFix: if one is missing, or takes or answers anything else.
+        """
+        named = {name: given(self.order.others.get(name), "file of the student") for name in self.recipe.other_models}
+        return {name: self._other(Path(path), job, data) for name, path in named.items()}
+
+    def _other(self, path: Path, job: LoadedModel, data: Data) -> LoadedModel:
+        proto, facts = formats.inspect(path)
+        ours, name = formats.facts(job.proto), path.name
+        alike.see_borders_match(ours, facts, name=name)
+        if self.order.contract is None:  # else people confirmed both contracts, and those were compared
+            guessed = formats.guess_contract(proto, facts, data.facts)
+            alike.see_outputs_match(job.contract.outputs, guessed.outputs, name=name)
+        inputs = alike.paired(ours.inputs, facts.inputs, name=name, what="inputs")
+        outputs = alike.paired(ours.outputs, facts.outputs, name=name, what="outputs")
+        ends = [[(was.name, now.name) for was, now in pairs] for pairs in (inputs, outputs)]
+        return LoadedModel(proto=borders.in_place_of(proto, job.proto, *ends), contract=job.contract)
+
     def _settled(self) -> Contract | None:
         """The contract that the process before this one guessed, for the judge to judge under the same one."""
         path = Path("out") / CONTRACT_FILE
@@ -90,8 +120,8 @@ class Shop:
         session = evaluation.open_session(path, threads=self.order.threads)
         return evaluation.predict(session, data, role, check=self.check)
 
-    def bench(self, model: LoadedModel, data: Data, position: int, baseline: LoadedModel) -> Workbench:
-        """What the step at a position may use. ``baseline``: the job's untouched network."""
+    def bench(self, model: LoadedModel, data: Data, position: int, beside: Beside) -> Workbench:
+        """What the step at a position may use."""
         scratch = Path("scratch") / str(position)
         scratch.mkdir(parents=True, exist_ok=True)
         return Workbench(
@@ -104,7 +134,8 @@ class Shop:
             step=position,
             emit=self.emit,
             should_stop=self.should_stop,
-            baseline=baseline,
+            baseline=beside.baseline,
+            others=beside.others,
         )
 
     def score(self, predictions: Predictions, contract: Contract) -> dict[str, Interval]:
@@ -130,15 +161,17 @@ class StepNotes:
     checkpoint: Checkpoint
     notes: tuple[str, ...]
     seconds: float
+    says: str = ""
 
     def write(self, folder: Path) -> None:
-        said = {"checkpoint": self.checkpoint.model_dump(mode="json"), "notes": self.notes, "seconds": self.seconds}
+        said = asdict(self) | {"checkpoint": self.checkpoint.model_dump(mode="json")}
         (folder / CHECKPOINT_FILE).write_text(json.dumps(said))
 
     @classmethod
     def read(cls, folder: Path) -> "StepNotes":
         said = json.loads((folder / CHECKPOINT_FILE).read_text())
-        return cls(Checkpoint.model_validate(said["checkpoint"]), tuple(said["notes"]), float(said["seconds"]))
+        checkpoint = Checkpoint.model_validate(said["checkpoint"])
+        return cls(checkpoint, tuple(said["notes"]), float(said["seconds"]), said["says"])
 
 
 def step_folder(position: int) -> Path:

@@ -4,9 +4,10 @@ import hashlib
 import json
 
 from workers.device import host, profile, versions
+from workers.technique import Technique
 from workers.ticket import Ticket
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 TRIAL_FORMAT = 1
 MOST_TRIALS = 1000
 
@@ -36,9 +37,15 @@ def step_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:
     ]
     keys, chain = [], hashlib.sha256(json.dumps(ground, sort_keys=True).encode())
     for technique in ticket.recipe.steps:
-        chain.update(json.dumps([technique.about.version, technique.model_dump(mode="json")], sort_keys=True).encode())
+        chain.update(json.dumps([technique.about.version, _parameters(technique, ticket)], sort_keys=True).encode())
         keys.append(chain.hexdigest())
     return tuple(keys)
+
+
+def _parameters(technique: Technique, ticket: Ticket) -> dict[str, object]:
+    """The parameters of a step, another network by its content instead of its name."""
+    said = technique.model_dump(mode="json")
+    return said | ({technique.model_field(): ticket.others[name].sha256} if (name := technique.other_model) else {})
 
 
 def trial_keys(ticket: Ticket, *, threads: int) -> tuple[str, ...]:

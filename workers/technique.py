@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from pydantic import model_validator
+from pydantic.fields import FieldInfo
 
 from workers.errors import Frozen
 from workers.facts import DatasetFacts, ModelFacts, Span
@@ -106,6 +107,17 @@ class Technique(Frozen):
         return str(get_args(cls.model_fields["technique"].annotation)[0])
 
     @classmethod
+    def model_field(cls) -> str:
+        """The field that names another stored network, with which the step goes on; empty where there is none."""
+        return next((name for name, field in cls.model_fields.items() if names_a_model(field)), "")
+
+    @property
+    def other_model(self) -> str:
+        """The other stored network that the step goes on with, by the name its recipe gives it; empty for none."""
+        name = type(self).model_field()
+        return str(getattr(self, name)) if name else ""
+
+    @classmethod
     def card(cls) -> str:
         """The first line of the docstring: one sentence for the picker."""
         return (cls.__doc__ or "").strip().splitlines()[0]
@@ -123,6 +135,7 @@ class Technique(Frozen):
             if name != "technique" and value != field.default:
                 extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
                 unit = str(extra.get("unit", ""))
+                value = "uploaded" if names_a_model(field) else value
                 said.append(f"{(field.title or name).lower()} {value}{'' if unit in ('', 'fraction') else ' ' + unit}")
         return ", ".join(said) or "defaults"
 
@@ -134,9 +147,18 @@ class Technique(Frozen):
     def forecast(self, facts: ModelFacts) -> Forecast:
         """Say what the step will take, from the facts alone."""
 
+    def forecast_with(self, facts: ModelFacts, other: ModelFacts) -> Forecast:
+        """The same for a step that goes on with another network. ``facts``: of the one it is applied to."""
+        return self.forecast(other)
+
     @abstractmethod
     def apply(self, model: LoadedModel, bench: Workbench) -> LoadedModel:
         """Do the step. Checks ``bench.check()`` between units of work and reports ``bench.progress``."""
+
+
+def names_a_model(field: FieldInfo) -> bool:
+    """Whether a parameter is the name of another stored network: a version's id on the hub, a path in a shell."""
+    return isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("names") == "model"
 
 
 def can_be_taken_apart(kind: type[Technique]) -> bool:

@@ -62,12 +62,15 @@ class Limits(Frozen):
 
 
 class Ticket(Frozen):
+    """``others``: the other networks that steps of the recipe go on with, by the names it gives them."""
+
     job: str
     number: int = 0
     kind: Kind
     attempt: int
     team: str
     model: Blob | None = None
+    others: dict[str, Blob] = {}
     data: Blob | None = None
     options: DataOptions = DataOptions()
     contract: Contract | None = None
@@ -80,7 +83,7 @@ class Ticket(Frozen):
     @property
     def inputs(self) -> tuple[Blob, ...]:
         """Every stored file the work needs."""
-        return tuple(blob for blob in (self.model, self.data) if blob is not None)
+        return tuple(blob for blob in (self.model, *self.others.values(), self.data) if blob is not None)
 
 
 class Order(Frozen):
@@ -97,6 +100,7 @@ class Order(Frozen):
 
     kind: Literal["inspect", "try", "sensitivity", "compress", "judge", "evaluate", "emulate", "answer", "calibrate"]
     model: str | None = None
+    others: dict[str, str] = {}
     data: str | None = None
     options: DataOptions = DataOptions()
     contract: Contract | None = None

@@ -6,7 +6,7 @@ Roles are rights: a technique sees train, calibration and validation. Test data 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 0.25
 PART_TOTAL = 1000
+MOST_CONCLUDED = 300
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Data(Protocol):
 class Workbench:
     """Handed to ``Technique.apply``. ``emit`` sends an event up to the page.
 
-    ``baseline`` is the job's untouched network, for steps that learn from it.
+    ``baseline`` is the job's untouched network, for steps that learn from it. ``others`` are the networks that steps
+    go on with instead of the one they get, by the recipe's names, with the job's contract and the borders it names.
+    ``conclusion`` is what a step brought, in a sentence.
     """
 
     data: Data | None
@@ -68,6 +71,8 @@ class Workbench:
     emit: Callable[[Event], None]
     should_stop: Callable[[], bool] = lambda: False
     baseline: LoadedModel | None = None
+    others: Mapping[str, LoadedModel] = field(default_factory=dict)
+    conclusion: str = ""
     _last_sent: float = field(default=0.0, repr=False)
 
     @property
@@ -111,6 +116,11 @@ class Workbench:
 
     def log(self, text: str, level: str = "info") -> None:
         self.emit(Log(text=text[:2000], level=level, step=self.step))  # type: ignore[arg-type]
+
+    def conclude(self, text: str) -> None:
+        """Say what the step brought: in the log, beside the step and in the report; once, on the step's own bench."""
+        self.conclusion = text[:MOST_CONCLUDED]
+        self.log(text)
 
     def point(self, series: str, x: float, y: float, low: float | None = None, high: float | None = None) -> None:
         """Add a point to a curve on the job's page."""

@@ -69,7 +69,7 @@ def _node(request: HttpRequest) -> str:
 def _send(node: str, key: str) -> HttpResponseBase:
     store().path(key)  # refuses what is no key
     mine = Q(node=node, state__in=(State.RUNNING, State.CANCELLING)) | Q(state=State.QUEUED)
-    jobs = Job.objects.filter(mine).select_related("model_version__model", "dataset")
+    jobs = Job.objects.filter(mine).select_related("model_version__model", "dataset").prefetch_related("others")
     held_first = jobs.order_by("-node", "queued_at")[:MOST_JOBS_LOOKED_AT]
     found = next((each for job in held_first for each in ticket(job).inputs if each.key == key), None)
     if found is None or not store().exists(key):

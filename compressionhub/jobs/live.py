@@ -47,7 +47,7 @@ def parts_changed_by(kinds: Iterable[str]) -> tuple[str, ...]:
 
 def load(pk: UUID | str) -> Job:
     """The job with everything the parts show."""
-    return Job.objects.with_progress().prefetch_related("artifacts").get(pk=pk)
+    return Job.objects.with_progress().prefetch_related("artifacts", "others__model").get(pk=pk)
 
 
 def context(job: Job) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def _refuse_while_used(instance: ModelVersion | Dataset, **_: Any) -> None:
         WrongState: if a job uses it now.
     """
     used = instance.jobs.active().exclude(kind__in=(Kind.INSPECT, Kind.TRY)).first()
+    if used is None and isinstance(instance, ModelVersion):
+        used = instance.jobs_beside.active().first()
     if used is not None:
         raise WrongState(
             f"Job #{used.number} is using {instance}.", hint="Wait for it to end, or cancel it, then delete."

@@ -9,8 +9,9 @@ from kombu.exceptions import OperationalError
 from compressionhub.celery import send_ticket
 from compressionhub.fleet.about_devices import anchors
 from compressionhub.jobs.models import Job
+from compressionhub.jobs.others import named
 from workers.contract import Contract
-from workers.ticket import Kind, Limits, Ticket
+from workers.ticket import Blob, Kind, Limits, Ticket
 
 LIMITS = Limits()
 # A file nobody knows yet may be made to keep a worker busy for ever; looking into an honest one takes minutes.
@@ -32,6 +33,7 @@ def ticket(job: Job) -> Ticket:
         attempt=job.attempt,
         team=str(job.team_id),
         model=job.model_version.blob if job.model_version else None,
+        others=_others(job),
         data=job.dataset.blob if job.dataset else None,
         options=job.dataset.options if job.dataset else Ticket.model_fields["options"].default,
         contract=_contract(job),
@@ -41,6 +43,14 @@ def ticket(job: Job) -> Ticket:
         seed=job.seed,
         limits=limits(Kind(job.kind)),
     )
+
+
+def _others(job: Job) -> dict[str, Blob]:
+    """The files of the models that steps go on with, by the recipe's names. They stay while the job is active."""
+    recipe = job.recipe_value
+    if recipe is None or not recipe.other_models:
+        return {}
+    return {name: version.blob for name, version in named(recipe, job.others.all()).items()}
 
 
 def limits(kind: Kind) -> Limits:

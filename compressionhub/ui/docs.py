@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from workers.errors import Frozen
 from workers.recipe import techniques
-from workers.technique import Technique
+from workers.technique import Technique, names_a_model
 
 KINDS = {"boolean": "yes or no", "array": "a list of names", "integer": "a whole number", "string": "a text"}
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
@@ -85,6 +85,8 @@ def _parameter(name: str, field: FieldInfo, kind: type[Technique]) -> Parameter:
 
 def _allowed(field: FieldInfo, schema: dict[str, Any]) -> str:
     """What may stand there, in words."""
+    if names_a_model(field):
+        return "the id of a model version; for the command line, a file"
     choices = schema.get("enum") or [choice["const"] for choice in schema.get("anyOf", []) if "const" in choice]
     if choices:
         return " or ".join(str(choice) for choice in choices)
@@ -100,7 +102,7 @@ def _said(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value)) or "none"
-    return str(getattr(value, "value", value))
+    return str(getattr(value, "value", value)) or "none"
 
 
 def example(kind: type[Technique]) -> str:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from workers.errors import Frozen
+from workers.technique import names_a_model
 
 FRACTION = "fraction"
 EXACT = 10  # decimal places that survive turning a fraction into percent and back
@@ -26,13 +27,14 @@ EXACT = 10  # decimal places that survive turning a fraction into percent and ba
 class Input:
     """One field as a page draws it.
 
-    ``name`` carries the prefix; limits and value are as shown, in percent for fractions.
+    ``name`` carries the prefix; limits and value are as shown, in percent for fractions. A ``model`` is chosen from
+    those that the page offers as ``students``.
     """
 
     name: str
     label: str
     hint: str
-    kind: Literal["select", "number", "checkbox", "text"]
+    kind: Literal["select", "number", "checkbox", "text", "model"]
     value: str = ""
     options: tuple[str, ...] = ()
     least: str = ""
@@ -135,6 +137,8 @@ def describe(name: str, info: FieldInfo, prefix: str = "") -> Input:
     one = Input(name=prefix + name, label=title, hint=info.description or "", kind="text", optional=optional)
     if kind is bool:
         return replace(one, kind="checkbox")
+    if names_a_model(info):
+        return replace(one, kind="model")
     choices = _choices(kind)
     if choices:
         return replace(one, kind="select", options=(("",) if optional else ()) + choices)

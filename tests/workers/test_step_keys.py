@@ -50,6 +50,21 @@ def test_what_a_result_does_not_depend_on_keeps_the_key(changes):
     assert step_keys(ticket(), threads=2) == step_keys(ticket(**changes), threads=2)
 
 
+def taught(name: str, sha256: str) -> Ticket:
+    """A job whose second step goes on with another network."""
+    steps = [{"technique": "magnitude-pruning"}, {"technique": "distillation", "student": name}]
+    others = {name: Blob(key="s", name="small.onnx", sha256=sha256, size_bytes=1)}
+    return ticket(steps=steps, others=others)
+
+
+def test_another_network_counts_by_its_content_and_not_by_its_name():
+    one = step_keys(taught("small", "e" * 64), threads=2)
+
+    assert step_keys(taught("renamed", "e" * 64), threads=2) == one
+    other = step_keys(taught("small", "f" * 64), threads=2)
+    assert other[0] == one[0] and other[1] != one[1]
+
+
 def test_threads_are_part_of_the_key():
     assert step_keys(ticket(), threads=1) != step_keys(ticket(), threads=2)
 

@@ -43,6 +43,7 @@ def write_manifest(
         "seed": ticket.seed,
         "data_sha256": ticket.data.sha256 if ticket.data else None,
         "baseline_sha256": ticket.model.sha256 if ticket.model else None,
+        "others": [other.model_dump() for other in report.others],
         "validated_on": list(report.validated_on),
         "emulation": report.emulation.model_dump(mode="json") if report.emulation else None,
         "made_for": ticket.device,

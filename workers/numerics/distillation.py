@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from workers.numerics.classes import NO_CLASS
+
 
 def class_logits(outputs: Tensor, *, probabilities: bool) -> Tensor:
     """Scores whose softmax are the class probabilities.
@@ -24,22 +26,57 @@ def class_logits(outputs: Tensor, *, probabilities: bool) -> Tensor:
     return torch.cat([torch.zeros_like(flat), flat], 1) if flat.shape[1] == 1 else flat
 
 
-def soft_cross_entropy(student: Tensor, teacher: Tensor, *, temperature: float) -> Tensor:
+def scores_by_position(outputs: Tensor, *, classes_last: bool, axes: int) -> Tensor:
+    """Class scores of networks that answer for each frame or pixel.
+
+    Args:
+        outputs: (n, *positions, classes) or (n, classes, *positions); (n, *positions) holds one score for each.
+        classes_last: which of the first two it is.
+        axes: how many axes the positions have.
+
+    Returns:
+        (n, classes, u), where u is the number of positions.
+    """
+    if outputs.ndim == 1 + axes:
+        return outputs.flatten(1)[:, None]
+    return (outputs.movedim(-1, 1) if classes_last else outputs).flatten(2)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross entropy of class numbers, each labelled position counting alike.
+
+    Args:
+        logits: (n, classes, …).
+        targets: class numbers, (n, …); ``NO_CLASS`` where there is no label.
+
+    Returns:
+        Scalar, the mean over samples and positions that have a label; 0 where none has.
+    """
+    total = functional.cross_entropy(logits, targets, ignore_index=NO_CLASS, reduction="sum")
+    return total / (targets != NO_CLASS).sum().clamp_min(1)
+
+
+def soft_cross_entropy(
+    student: Tensor, teacher: Tensor, *, temperature: float, counted: Tensor | None = None
+) -> Tensor:
     """Kullback-Leibler divergence of softened class probabilities, times the temperature squared.
 
     Args:
         student, teacher: logits, (n, classes, …).
         temperature: over 1 lets small probabilities speak; the factor T² keeps gradients of one size.
+        counted: which positions count, (n, …); all without it.
 
     Returns:
-        Scalar, the mean over samples and positions; 0 where both agree.
+        Scalar, the mean over samples and positions that count; 0 where both agree, or where none counts.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, section 2.
     """
     said = functional.log_softmax(student / temperature, 1)
     wanted = functional.log_softmax(teacher / temperature, 1)
-    divergence = (wanted.exp() * (wanted - said)).sum(1).mean()
-    return divergence * temperature**2
+    divergence = (wanted.exp() * (wanted - said)).sum(1)
+    if counted is None:
+        return divergence.mean() * temperature**2
+    return divergence[counted].sum() / counted.sum().clamp_min(1) * temperature**2
 
 
 def in_batch_contrast(vectors: Tensor, numbers: Tensor, is_document: Tensor, *, temperature: float = 0.05) -> Tensor:

@@ -75,6 +75,7 @@ def read(bench: Workbench, role: Role, limit: int | None = None) -> Samples:
             held += array.nbytes
         if batch.labels is not None:
             labels.append(batch.labels)
+            held += batch.labels.nbytes
         if held > MOST_BYTES:
             rows = sum(map(len, next(iter(inputs.values()))))
             bench.log(f"Uses the first {rows:,} {role} rows: more do not fit in memory.", level="warning")

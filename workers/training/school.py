@@ -14,15 +14,17 @@ from torch.nn import functional
 from workers.contract import Contract, Task
 from workers.errors import YoursToFix
 from workers.evaluation import predictions as said
+from workers.evaluation.answers import UNIT_AXES, answers_per, class_labels
 from workers.facts import Role
 from workers.metric import Metric, for_contract
 from workers.model import LoadedModel
 from workers.numerics import distillation
+from workers.numerics.classes import NO_CLASS
 from workers.numerics.next_token import NOTHING, next_token_losses
 from workers.training import padding
 from workers.training.network import first_output
 from workers.training.samples import Samples, read
-from workers.training.teacher import Teacher
+from workers.training.teacher import Answers, Teacher
 from workers.training.views import PLAIN, View, axes, seen
 from workers.workbench import Workbench
 
@@ -55,8 +57,8 @@ class Lesson:
 class School:
     """The rows of one dataset as lessons, and its validation rows as an exam.
 
-    The teacher's answers are computed once, before the first epoch: asking it anew in every epoch
-    costs about as much as the training itself.
+    Where each frame or pixel has a label, each counts alike; those without one count neither for the labels nor for
+    the teacher, whose answers to padding are worth nothing.
     """
 
     def __init__(
@@ -76,14 +78,16 @@ class School:
         self.hints: Hints | None = None
         self.meaning = self.contract.outputs[0].meaning if self.contract.outputs else "other"
         self._require_a_gradient()
-        self._require_plain_samples()
+        self._require_samples_first()
         self.names = [spec.name for spec in self.contract.inputs]
         self.train = read(bench, Role.TRAIN, rows)
         self.validation = read(bench, Role.VALIDATION)
         self.cuts: bool | None = None  # until a network was tried
         self.targets = self._targets(self.train)
+        self.counted = self._counted(self.train)
         asked = None if teacher is None else Teacher(teacher, self.names, bench)
-        self.answers = self._answers(asked) if asked and self.weights.teacher > 0 else None
+        learns = self.weights.teacher > 0
+        self.answers = Answers(asked, self.train, self.views, self.axes) if asked and learns else None
         self.metric = self._metric()
         self.expected = asked.answers(self.validation) if asked and self.metric is None else None
         if self.targets is None and self.answers is None:
@@ -153,7 +157,8 @@ class School:
         if self.targets is not None and self.weights.labels > 0:
             total = total + self.weights.labels * self._task_loss(outputs, self.targets[lesson.rows])
         if self.answers is not None:
-            total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers[lesson.views, lesson.rows])
+            counted = None if self.counted is None else self.counted[lesson.rows]
+            total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers.to(lesson), counted)
         if self.hints is not None:
             total = total + self.hints.distance(result, lesson.inputs)
         return total
@@ -165,7 +170,7 @@ class School:
         """
         outputs = self.predict(module, self.validation)
         if self.metric is None:
-            return -float(self._teacher_loss(outputs, self._expected()))
+            return -float(self._teacher_loss(outputs, self._expected(), None))
         found = said.Predictions(outputs.numpy(), self.validation.labels, np.arange(len(outputs)))
         scores, labels = said.readable(found, self.contract)
         value = self.metric.measure(scores, labels, seed=self.bench.seed).value
@@ -213,14 +218,11 @@ class School:
         suited = for_contract(self.contract) if self.validation.labels is not None else ()
         return suited[0] if suited else None
 
-    def _require_plain_samples(self) -> None:
-        """One label for each sample, and the samples on the first axis of every input."""
+    def _require_samples_first(self) -> None:
         found = next((spec.name for spec in self.contract.inputs if spec.batch_axis != 0), "")
-        per = self.contract.outputs[0].per if self.contract.outputs else "sample"
-        if found or per != "sample":
-            what = f"the samples of {found!r} on another axis" if found else f"one for each {per}"
+        if found:
             raise YoursToFix(
-                f"Expected samples on the first axis and one answer for each, found {what}.",
+                f"Expected the samples on the first axis of every input, found those of {found!r} on another.",
                 hint="Steps that retrain do not work with such networks yet; those that only change weights do.",
                 code="training.samples",
             )
@@ -240,7 +242,7 @@ class School:
         if self._is_language:
             return torch.from_numpy(samples.labels.astype(np.int64))
         if self.contract.task is Task.CLASSIFICATION:
-            return torch.from_numpy(samples.labels.astype(np.int64)).reshape(len(samples), *samples.labels.shape[2:])
+            return torch.from_numpy(class_labels(samples.labels, self.contract))
         if self.contract.task is Task.EMBEDDING:
             return torch.from_numpy(samples.labels) if self.bench.is_retrieval else None
         if self.contract.task is Task.REGRESSION:
@@ -249,11 +251,21 @@ class School:
             )  # fmt: skip
         return None
 
-    def _answers(self, teacher: Teacher) -> Tensor:
-        """The teacher's answers to the training rows, seen in every way; (views, rows, ...)."""
-        return torch.stack([teacher.answers(self.train, view, self.axes) for view in self.views])
+    def _counted(self, samples: Samples) -> Tensor | None:
+        """Which frames or pixels have a label, (rows, u); None where all count."""
+        if samples.labels is None or not self._has_positions:
+            return None
+        return torch.from_numpy(class_labels(samples.labels, self.contract) != NO_CLASS)
+
+    @property
+    def _has_positions(self) -> bool:
+        """Whether each frame or pixel is classified."""
+        return self.contract.task is Task.CLASSIFICATION and answers_per(self.contract) != "sample"
 
     def _logits(self, outputs: Tensor) -> Tensor:
+        if self._has_positions:
+            per = answers_per(self.contract)
+            outputs = distillation.scores_by_position(outputs, classes_last=per == "frame", axes=UNIT_AXES[per])
         return distillation.class_logits(outputs, probabilities=self.meaning == "probabilities")
 
     def _task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -262,15 +274,15 @@ class School:
                 outputs[:, :-1].flatten(0, 1), targets[:, 1:].flatten(), ignore_index=NOTHING
             )
         if self.contract.task is Task.CLASSIFICATION:
-            return functional.cross_entropy(self._logits(outputs), targets)
+            return distillation.cross_entropy(self._logits(outputs), targets)
         if self.contract.task is Task.EMBEDDING:
             return distillation.in_batch_contrast(outputs, targets[:, 0], targets[:, 1] == 1)
         return functional.mse_loss(outputs.flatten(1), targets)
 
-    def _teacher_loss(self, outputs: Tensor, answers: Tensor) -> Tensor:
+    def _teacher_loss(self, outputs: Tensor, answers: Tensor, counted: Tensor | None) -> Tensor:
         if self.contract.task is Task.CLASSIFICATION:
             return distillation.soft_cross_entropy(
-                self._logits(outputs), self._logits(answers), temperature=self.weights.temperature
+                self._logits(outputs), self._logits(answers), temperature=self.weights.temperature, counted=counted
             )
         if self.contract.task is Task.EMBEDDING:
             return distillation.cosine_distance(outputs, answers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,6 +15,10 @@ from workers.training.samples import Samples
 from workers.training.views import PLAIN, View, seen
 from workers.workbench import Workbench
 
+if TYPE_CHECKING:
+    from workers.training.school import Lesson
+
+MOST_BYTES = 2 << 30
 ASKED_ROWS = 32
 ASKED_TEXTS = 256  # which run in pieces of like length
 
@@ -48,10 +53,11 @@ class Teacher:
             inputs = samples.pick(rows, self.names)
             if view != PLAIN[0]:
                 inputs = [seen(inputs[0], view, axes)]
-            parts.append(self._answer(*inputs) if lengths is None else padding.run(self._answer, inputs, lengths[rows]))
+            parts.append(self.answer(*inputs) if lengths is None else padding.run(self.answer, inputs, lengths[rows]))
         return torch.cat(parts)
 
-    def _answer(self, *inputs: Tensor) -> Tensor:
+    def answer(self, *inputs: Tensor) -> Tensor:
+        """The first output for a batch, float32."""
         feed = {name: value.numpy() for name, value in zip(self.names, inputs, strict=True)}
         return torch.from_numpy(self._session(feed, len(inputs[0])))
 
@@ -60,4 +66,25 @@ class Teacher:
         if samples.lengths is None:
             return None
         everything = samples.pick(torch.arange(len(samples)), self.names)
-        return samples.lengths if padding.is_unread(self._answer, everything, samples.lengths) else None
+        return samples.lengths if padding.is_unread(self.answer, everything, samples.lengths) else None
+
+
+class Answers:
+    """What a teacher says to lessons.
+
+    It is asked once, before the first epoch: asking anew in every epoch costs about as much as the training itself.
+    Where its answers do not fit in memory, as scores for every pixel may not, each lesson asks for its own.
+    """
+
+    def __init__(self, teacher: Teacher, samples: Samples, views: tuple[View, ...], axes: tuple[int, int]) -> None:
+        self.teacher = teacher
+        few = teacher.answer(*samples.pick(next(samples.in_order(ASKED_ROWS)), teacher.names))
+        self._held: Tensor | None = None  # (views, rows, ...)
+        if few[0].nbytes * len(samples) * len(views) <= MOST_BYTES:
+            self._held = torch.stack([teacher.answers(samples, view, axes) for view in views])
+        else:
+            teacher.bench.log("Asks the teacher in every epoch: its answers do not fit in memory.")
+
+    def to(self, lesson: Lesson) -> Tensor:
+        """The answers to a lesson, as its rows are seen; (rows, ...)."""
+        return self.teacher.answer(*lesson.inputs) if self._held is None else self._held[lesson.views, lesson.rows]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from compressionhub.accounts.models import Team
-from compressionhub.errors import Invalid, WrongState
+from compressionhub.errors import HubError, Invalid, WrongState
 from compressionhub.library.models import Dataset, ModelVersion
+from workers.alike import NotAlike, see_borders_match, see_contracts_match
 from workers.device import DeviceProfile
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.recipe import Recipe
@@ -89,8 +93,17 @@ def check_calibration(recipe: Recipe, data: DatasetFacts) -> None:
         )
 
 
-def check_fits(recipe: Recipe, facts: ModelFacts, data: DatasetFacts, device: DeviceProfile) -> None:
+def check_fits(
+    recipe: Recipe,
+    facts: ModelFacts,
+    data: DatasetFacts,
+    device: DeviceProfile,
+    *,
+    others: Mapping[str, ModelFacts] = MappingProxyType({}),
+) -> None:
+    """Whether each step suits the network it works on: the job's, or one of ``others`` once a step goes on with it."""
     for position, step in enumerate(recipe.steps, start=1):
+        facts = others.get(step.other_model, facts)
         fit = step.fits(facts, data, device)
         if fit.word == "does-not-fit":
             raise Invalid(
@@ -98,3 +111,31 @@ def check_fits(recipe: Recipe, facts: ModelFacts, data: DatasetFacts, device: De
                 hint="Remove or replace the step.",
                 code="job.does-not-fit",
             )
+
+
+def check_others(version: ModelVersion, others: Mapping[str, ModelVersion]) -> dict[str, ModelFacts]:
+    """What is known of the other models, once each can stand in the place of the job's.
+
+    Raises:
+        WrongState: if one is not ready, or its contract is not confirmed.
+        NotAlike: if one takes or answers something else.
+    """
+    return {name: _suited(version, other) for name, other in others.items()}
+
+
+def why_not(version: ModelVersion, other: ModelVersion) -> str:
+    """Why one model cannot stand in another's place, in a sentence; empty if it can."""
+    try:
+        _suited(version, other)
+    except (HubError, NotAlike) as error:
+        return error.message
+    return ""
+
+
+def _suited(version: ModelVersion, other: ModelVersion) -> ModelFacts:
+    ours, facts = ready_model(version), ready_model(other)
+    if version.contract is None or other.contract is None:
+        raise Invalid("Expected an input contract of both models.", hint="Open the model and confirm its contract.")
+    see_contracts_match(version.contract, other.contract, name=str(other))
+    see_borders_match(ours, facts, name=str(other))
+    return facts

@@ -12,6 +12,7 @@ from compressionhub.errors import WrongState
 from compressionhub.jobs import announce, journal, wishes
 from compressionhub.jobs.actions.queueing import send_on_commit
 from compressionhub.jobs.models import Job
+from compressionhub.jobs.others import others_of
 from compressionhub.jobs.states import State, StepState
 
 
@@ -40,6 +41,7 @@ def retry(*, job: Job, by: User) -> Job:
     Raises:
         NotAllowed: if ``by`` may not submit jobs on this team.
         WrongState: if the job has not failed and was not cancelled.
+        NoSuchModel: if a model that its recipe names is no longer there.
     """
     require(by, Verb.SUBMIT_JOB, job.team)
     job = Job.objects.select_for_update().get(pk=job.pk)
@@ -49,6 +51,8 @@ def retry(*, job: Job, by: User) -> Job:
             hint="Run it again instead: that makes a new job.",
             code="job.wrong-state",
         )
+    if job.recipe_value is not None:
+        others_of(job.recipe_value, job.team)
     job.move_to(State.QUEUED, save=False)
     _blank_for_retry(job)
     job.save()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from compressionhub.jobs.actions.checks import (
     check_calibration,
     check_fits,
     check_layer_by_layer,
+    check_others,
     check_owned,
     check_roles,
     check_validation,
@@ -27,6 +29,7 @@ from compressionhub.jobs.actions.checks import (
 from compressionhub.jobs.actions.queueing import queue, step_rows, steps
 from compressionhub.jobs.gate import Gate
 from compressionhub.jobs.models import IdempotencyKey, Job, Step
+from compressionhub.jobs.others import others_of
 from compressionhub.jobs.states import Kind
 from compressionhub.library.models import Dataset, ModelVersion
 from workers.device import DeviceProfile
@@ -47,15 +50,17 @@ def outlook(
     Raises:
         WrongState: if the model or the dataset is not ready, or the contract is not confirmed.
         Invalid: if the data, the recipe or the device cannot be used, with what would help.
-        YoursToFix: if the recipe's steps conflict or its needs are not met.
+        NoSuchModel: if the recipe names a model that the team does not have.
+        YoursToFix: if the recipe's steps conflict, its needs are not met, or a model it names does not suit.
     """
     facts, data = ready_model(version), ready_data(dataset)
     target = profile(device)
     recipe.check(data)
     check_roles(recipe, data)
-    check_fits(recipe, facts, data, target)
+    others = check_others(version, others_of(recipe, version.team))
+    check_fits(recipe, facts, data, target, others=others)
     found = route(recipe, target, now=timezone.now())
-    return _preflight(recipe, facts, data, target, found), found
+    return _preflight(recipe, facts, data, target, found, others=others), found
 
 
 @transaction.atomic
@@ -101,6 +106,7 @@ def submit(
         preflight=forecast.model_dump(mode="json"),
         copy_of=copy_of,
     )
+    job.others.set(others_of(recipe, team).values())
     Step.objects.bulk_create(steps(job, recipe, forecast))
     audit(by, "job.submit", job, recipe=job.recipe_summary, model=str(version), dataset=str(dataset))
     return job
@@ -236,10 +242,20 @@ def _span_of_layers(step: Technique, facts: ModelFacts) -> Span:
     return Span(value=one.value * times, low=one.low * times, high=one.high * times)
 
 
-def _preflight(recipe: Recipe, facts: ModelFacts, data: DatasetFacts, device: DeviceProfile, found: Route) -> Preflight:
+def _preflight(
+    recipe: Recipe,
+    facts: ModelFacts,
+    data: DatasetFacts,
+    device: DeviceProfile,
+    found: Route,
+    *,
+    others: Mapping[str, ModelFacts],
+) -> Preflight:
     """Against the largest living worker of the queue, and never more than a ticket allows."""
     limits = Limits()
     nodes = Node.objects.alive(timezone.now()).serving(found.queue)
     largest = max((int(node.facts["memory_bytes"]) for node in nodes), default=limits.memory_bytes)
     memory_bytes = min(limits.memory_bytes, largest)
-    return preflight(recipe, facts, data, device, memory_bytes=memory_bytes, disk_bytes=limits.disk_bytes)
+    return preflight(
+        recipe, facts, data, device, memory_bytes=memory_bytes, disk_bytes=limits.disk_bytes, others=others
+    )

@@ -18,6 +18,7 @@ from compressionhub.jobs.compose.checks import checks
 from compressionhub.jobs.compose.draft import Draft
 from compressionhub.jobs.compose.inputs import datasets, one_of, usual_data, versions
 from compressionhub.jobs.compose.outlook import choices, device_of, outlook
+from compressionhub.jobs.compose.students import students
 from compressionhub.jobs.harmed import recipe_without
 from compressionhub.jobs.models import Job, SavedRecipe
 from compressionhub.jobs.states import Kind
@@ -164,6 +165,7 @@ def _page(
         "starters": _starters(found),
         "saved": SavedRecipe.objects.visible_to(request.user).filter(team=request.team),
         "outlook": outlook(found),
+        "students": students(found, versions(request)),
         "broken": {broken[0]: broken[1]} if broken else {},
         "faults": faults or [],
         "problem": problem,

@@ -40,6 +40,9 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     model_version = models.ForeignKey(ModelVersion, null=True, on_delete=models.CASCADE, related_name="jobs")
     dataset = models.ForeignKey(Dataset, null=True, on_delete=models.CASCADE, related_name="jobs")
+    others = models.ManyToManyField(
+        ModelVersion, related_name="jobs_beside", help_text="Models that steps go on with, such as a student."
+    )
     copy_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="copies")
 
     recipe = models.JSONField(null=True)

@@ -4,13 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import helper
 
+from tests.workers.techniques.conftest import convolutional, gaussian, loaded, network
 from tests.workers.techniques.lessons import agreement, classroom, discerning
 from tests.workers.techniques.transformers import Material, bench_for, bert, decoder, residual
+from workers import formats
 from workers.contract import Task
 from workers.errors import YoursToFix
 from workers.events import Log, Point
+from workers.model import LoadedModel
 from workers.techniques.distillation import Distillation
+from workers.techniques.fp16 import Fp16
 
 QUICK = {"epochs": 6, "batch": 32, "learning_rate": 0.01}
 ROWS = 768
@@ -145,3 +150,73 @@ def test_a_residual_network_loses_branches(tmp_path):
 def test_a_network_without_blocks_cannot_be_made_shorter(mlp, tmp_path):
     with pytest.raises(YoursToFix, match="found none"):
         Distillation(depth=0.5).apply(mlp, classroom(mlp, tmp_path, shape=(64,), rows=64))
+
+
+def other_network(classes: int = 10) -> LoadedModel:
+    """Two plain convolutions over the same pictures; none of its layers is one of the teacher's."""
+    make = gaussian(9)
+    nodes = [
+        helper.make_node("Conv", ["x", "k1", "c1"], ["h1"], name="first", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["h1"], ["a1"], name="act1"),
+        helper.make_node("Conv", ["a1", "k2", "c2"], ["h2"], name="second", strides=[2, 2]),
+        helper.make_node("Relu", ["h2"], ["a2"], name="act2"),
+        helper.make_node("GlobalAveragePool", ["a2"], ["pooled"], name="pool"),
+        helper.make_node("Flatten", ["pooled"], ["flat"], name="flat"),
+        helper.make_node("Gemm", ["flat", "v", "c3"], ["y"], name="last", transB=1),
+    ]
+    weights = {
+        "k1": make(12, 3, 3, 3, scale=0.3), "c1": make(12, scale=0.1),
+        "k2": make(16, 12, 3, 3, scale=0.15), "c2": make(16, scale=0.1),
+        "v": make(classes, 16, scale=0.5), "c3": make(classes, scale=0.1),
+    }  # fmt: skip
+    return loaded(network(nodes, weights, ("N", 3, 12, 12), ("N", classes)))
+
+
+@pytest.mark.parametrize("start", ["largest", "fresh"])
+def test_another_network_learns_from_the_teacher_and_keeps_its_layers(teacher, tmp_path, start):
+    bench = replace(classroom(teacher, tmp_path, rows=ROWS), others={"small": other_network()})
+
+    step = Distillation(student="small", start=start, compare=False, **QUICK | {"epochs": 8})
+
+    student = step.apply(teacher, bench)
+
+    assert shapes(student) == shapes(other_network())
+    assert agreement(student, teacher, bench) > 1.4 * GUESSING > agreement(other_network(), teacher, bench)
+    assert "before" in bench.conclusion
+
+
+def test_another_network_may_learn_where_the_teacher_itself_cannot_train(teacher, tmp_path):
+    bench = replace(classroom(teacher, tmp_path, rows=ROWS), others={"small": other_network()})
+    half = Fp16().apply(teacher, bench)
+    bench = replace(bench, baseline=half)
+
+    student = Distillation(student="small", compare=False, **QUICK | {"epochs": 8}).apply(half, bench)
+
+    assert agreement(student, teacher, bench) > 1.4 * GUESSING
+
+
+def test_another_network_takes_hints_and_the_gain_over_itself_alone_is_the_conclusion(teacher, tmp_path):
+    bench = replace(classroom(teacher, tmp_path), others={"small": discerning(8)})
+
+    student = Distillation(student="small", features=0.5, **QUICK | {"epochs": 2}).apply(teacher, bench)
+
+    assert shapes(student)["w2"] == (8, 8, 3, 3)
+    assert "without a teacher" in bench.conclusion and "The teacher brought" in bench.conclusion
+
+
+def test_another_network_that_answers_in_another_shape_is_refused(teacher, tmp_path):
+    bench = replace(classroom(teacher, tmp_path), others={"small": other_network(classes=9)})
+
+    with pytest.raises(YoursToFix, match=r"answer to two rows is 2, 9, not 2, 10"):
+        Distillation(student="small", compare=False, **QUICK).apply(teacher, bench)
+
+
+def test_forecasts_follow_the_student_and_count_the_teacher():
+    big, small = (formats.facts(convolutional(width).proto) for width in (128, 8))
+    step = Distillation(student="small")
+
+    alone, taught = step.forecast(small), step.forecast_with(big, small)
+
+    assert taught.size_bytes.high < big.size_bytes
+    assert taught.memory_bytes.value > alone.memory_bytes.value
+    assert taught.seconds.value < step.forecast(big).seconds.value
