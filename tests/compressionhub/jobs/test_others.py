@@ -180,7 +180,7 @@ def test_the_form_offers_the_teams_other_models_and_not_those_that_do_not_suit(
 
     shown = page(client, bob, confirmed, dataset)
 
-    assert f'<option value="{small.pk}">small v1, 50 kB</option>' in shown
+    assert f'<option value="{small.pk}">small v1, 50.0 kB</option>' in shown
     assert f'<option value="{other.pk}" disabled>loud v1, does not suit</option>' in shown
     assert "secret" not in shown and f'<option value="{confirmed.pk}">digits-cnn v1, ' not in shown
 
