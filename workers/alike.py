@@ -4,11 +4,19 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from workers.contract import Contract, InputSpec, OutputSpec
-from workers.errors import YoursToFix
+from workers.errors import Frozen, YoursToFix
 from workers.facts import ModelFacts, TensorFacts
 
 HOW_INPUTS_ARE_MADE = ("dtype", "layout", "channels", "resize", "scale", "mean", "std", "columns", "batch_axis")
 WHAT_OUTPUTS_SAY = ("meaning", "per")
+
+
+class OtherModel(Frozen):
+    """Another network that steps went on with: what the recipe calls it, its file, and its content."""
+
+    name: str
+    file: str
+    sha256: str
 
 
 class Named(Protocol):

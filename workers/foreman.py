@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from workers import delivery, edge
+from workers.alike import OtherModel
 from workers.alone import Alone
 from workers.delivery import see_it_is_the_childs_own, sha256
 from workers.device import profile
@@ -37,7 +38,7 @@ from workers.events import (
     TrialMeasured,
 )
 from workers.facts import Fit
-from workers.report import Emulation, OtherModel, Report
+from workers.report import Emulation, Report
 from workers.reuse import Cache, Reuse
 from workers.sandbox import AloneOver, AloneWanted, Child, Nursery, Outcome, Tick
 from workers.step_keys import step_keys, trial_keys

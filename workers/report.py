@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
+from workers.alike import OtherModel
 from workers.errors import Frozen
 from workers.facts import Fit, KindOfWork
 
@@ -117,14 +118,6 @@ class StepReport(Frozen):
     cached: bool
     checkpoint: Checkpoint
     says: str = ""
-
-
-class OtherModel(Frozen):
-    """Another network that steps went on with: what the recipe calls it, its file, and its content."""
-
-    name: str
-    file: str
-    sha256: str
 
 
 class Environment(Frozen):
