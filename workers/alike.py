@@ -1,6 +1,6 @@
 """Whether one network can stand in another's place: whether it takes the same inputs and answers the same questions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Protocol, TypeVar
 
 from workers.contract import Contract, InputSpec, OutputSpec
@@ -57,8 +57,7 @@ def see_contracts_match(job: Contract, other: Contract, *, name: str) -> None:
     see_outputs_match(job.outputs, other.outputs, name=name)
     if job.classes and other.classes:
         _same(name, "class names", job.classes, other.classes)
-    first, second = (one.tokenizer and (one.tokenizer.max_length, one.tokenizer.pad_id) for one in (job, other))
-    _same(name, "length and filler of texts", first, second)
+    see_texts_match(job, other, name=name)
 
 
 def see_outputs_match(job: Sequence[OutputSpec], other: Sequence[OutputSpec], *, name: str) -> None:
@@ -70,6 +69,28 @@ def see_outputs_match(job: Sequence[OutputSpec], other: Sequence[OutputSpec], *,
     for wanted, given in paired(job, other, name=name, what="outputs"):
         for field in WHAT_OUTPUTS_SAY:
             _same(name, f"{field} of output {given.name!r}", getattr(wanted, field), getattr(given, field))
+
+
+def see_texts_match(job: Contract, other: Contract, *, name: str) -> None:
+    """Hold against each other how texts are cut and filled up, where both say so.
+
+    Raises:
+        NotAlike: if that differs.
+    """
+    if job.tokenizer is not None and other.tokenizer is not None:
+        _same(name, "most tokens of a text", job.tokenizer.max_length, other.tokenizer.max_length)
+        _same(name, "number of the token that fills texts up", job.tokenizer.pad_id, other.tokenizer.pad_id)
+
+
+def see_vocabularies_match(job: Sized | None, other: Sized | None, *, name: str) -> None:
+    """Hold the numbers of tokens against each other, where both networks came with a tokenizer.
+
+    Raises:
+        NotAlike: if they differ.
+    """
+    if job is not None and other is not None and job != other:
+        expected = f"that of the job with {len(job):,} tokens"
+        raise NotAlike(name, "vocabulary", expected=expected, found=f"another with {len(other):,}")
 
 
 def see_borders_match(job: ModelFacts, other: ModelFacts, *, name: str) -> None:

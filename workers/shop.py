@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workers import alike, datasets, evaluation, formats, intake, scaling
 from workers.contract import Contract
@@ -16,6 +16,7 @@ from workers.evaluation.predictions import Predictions
 from workers.events import Event, Log
 from workers.facts import DatasetFacts, ModelFacts, Role
 from workers.graph import borders
+from workers.intake.companions import TOKENIZER_FILE
 from workers.model import LoadedModel
 from workers.recipe import Recipe
 from workers.report import Checkpoint, Interval
@@ -87,15 +88,19 @@ class Shop:
             YoursToFix: if one is missing, or takes or answers anything else.
         """
         named = {name: given(self.order.others.get(name), "file of the student") for name in self.recipe.other_models}
-        return {name: self._other(Path(path), job, data) for name, path in named.items()}
+        return {name: self._other(Path(path), place, job, data) for place, (name, path) in enumerate(named.items())}
 
-    def _other(self, path: Path, job: LoadedModel, data: Data) -> LoadedModel:
+    def _other(self, path: Path, place: int, job: LoadedModel, data: Data) -> LoadedModel:
         proto, facts = formats.inspect(path)
         ours, name = formats.facts(job.proto), path.name
         alike.see_borders_match(ours, facts, name=name)
+        folder = Path("scratch") / "others" / str(place)
+        intake.unpack(path, folder)
+        alike.see_vocabularies_match(_vocabulary(self.companions), _vocabulary(folder), name=name)
         if self.order.contract is None:  # else people confirmed both contracts, and those were compared
             guessed = formats.guess_contract(proto, facts, data.facts)
             alike.see_outputs_match(job.contract.outputs, guessed.outputs, name=name)
+            alike.see_texts_match(job.contract, guessed, name=name)
         inputs = alike.paired(ours.inputs, facts.inputs, name=name, what="inputs")
         outputs = alike.paired(ours.outputs, facts.outputs, name=name, what="outputs")
         ends = [[(was.name, now.name) for was, now in pairs] for pairs in (inputs, outputs)]
@@ -147,6 +152,12 @@ def given(value: T | None, what: str) -> T:
     if value is None:
         raise YoursToFix(f"Expected a {what}, found none.", hint=f"Give a {what}.", code="order.incomplete")
     return value
+
+
+def _vocabulary(companions: Path) -> dict[str, int] | list[Any] | None:
+    """Which number a tokenizer gives each token; None where there is no tokenizer."""
+    path = companions / TOKENIZER_FILE
+    return json.loads(path.read_bytes()).get("model", {}).get("vocab") if path.exists() else None
 
 
 def rows(facts: DatasetFacts, role: Role) -> int:

@@ -8,7 +8,7 @@ from onnx import helper
 
 from tests.material import model_of, tiny_cnn, tiny_mlp
 from workers import formats
-from workers.alike import NotAlike, see_borders_match, see_contracts_match
+from workers.alike import NotAlike, see_borders_match, see_contracts_match, see_vocabularies_match
 from workers.contract import Contract, InputSpec, OutputSpec, Task, TokenizerSpec
 from workers.graph.borders import in_place_of
 
@@ -43,7 +43,6 @@ def test_other_names_and_a_free_side_are_no_difference():
         ({"outputs": (OutputSpec(name="y", meaning="probabilities"),)}, "meaning of output 'y' is probabilities"),
         ({"outputs": (OutputSpec(name="y", meaning="logits", per="pixel"),)}, "per of output 'y' is pixel"),
         ({"classes": ("dog", "cat")}, "class names is dog, cat, not cat, dog"),
-        ({"tokenizer": TokenizerSpec(max_length=9)}, "length and filler of texts is 9, 0, not none"),
     ],
 )
 def test_the_first_difference_is_said_with_both_sides(changes, said):
@@ -52,6 +51,17 @@ def test_the_first_difference_is_said_with_both_sides(changes, said):
 
     assert said in caught.value.message and caught.value.message.startswith("Expected small v1")
     assert caught.value.hint and caught.value.code == "model.not-alike"
+
+
+def test_texts_must_be_cut_alike_and_tokens_have_the_same_numbers():
+    job = JOB.model_copy(update={"tokenizer": TokenizerSpec(max_length=128)})
+    see_contracts_match(job, JOB, name="small v1")  # says nothing of texts
+    see_vocabularies_match({"a": 0, "b": 1}, None, name="small v1")
+
+    with pytest.raises(NotAlike, match="most tokens of a text is 9, not 128"):
+        see_contracts_match(job, JOB.model_copy(update={"tokenizer": TokenizerSpec(max_length=9)}), name="small v1")
+    with pytest.raises(NotAlike, match="vocabulary is another with 2, not that of the job with 2 tokens"):
+        see_vocabularies_match({"a": 0, "b": 1}, {"a": 1, "b": 0}, name="small v1")
 
 
 @pytest.mark.parametrize(
