@@ -85,19 +85,6 @@ def test_a_student_for_nobody_and_one_that_is_not_there_are_one_clear_line(tmp_p
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_step_is_cached_by_the_students_bytes(tmp_path):
-    teacher, data = DIGITS / "digits-cnn.onnx", DIGITS / "digits.npz"
-    steps = [{**TAUGHT, "compare": False}]
-    cached = []
-    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
-        small = write(tiny_cnn(seed=seed), tmp_path / f"{name}.onnx")
-        done = ran(tmp_path, "--student", small, model=teacher, data=data, steps=steps)
-        assert done.returncode == 0, done.stderr
-        cached.append(json.loads((tmp_path / "out" / "report.json").read_text())["steps"][0]["cached"])
-
-    assert cached == [False, True, False]
-
-
 def test_a_label_for_each_pixel_goes_from_the_file_through_training_to_the_report(tmp_path):
     torch.manual_seed(0)
     network = randomize(UNet())
