@@ -9,7 +9,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from workers.graph import folding, surgery
-from workers.graph.fx.shapes import Dims, known_dims
+from workers.graph.shapes import Dims, known_dims
 
 VIEWS = frozenset({"Squeeze", "Unsqueeze", "Reshape", "Flatten"})
 ENTRYWISE = frozenset(

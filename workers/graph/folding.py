@@ -5,12 +5,15 @@ Every pass changes the graph in place and says how many nodes it removed.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnxruntime as ort
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from workers.contract import Contract
 from workers.graph import surgery
+from workers.graph.shapes import known_dims
 
 RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"}
@@ -130,6 +133,34 @@ def _computed(node: NodeProto, weights: dict[str, TensorProto], proto: ModelProt
     if not all(isinstance(value, np.ndarray) and value.dtype != object for value in values):
         return None
     return [numpy_helper.from_array(value, name) for name, value in zip(outputs, values, strict=True)]
+
+
+def fold_shapes(proto: ModelProto) -> int:
+    """Replace Shape of a fully known shape, Gather of a known axis from a partly free one, and Size, its rank."""
+    graph = proto.graph
+    dims = known_dims(proto)
+    shapes = {node.output[0]: node for node in graph.node if node.op_type == "Shape" and not node.attribute}
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    borders = {item.name for item in graph.output}
+    done = []
+    for node in graph.node:
+        values: Any = None
+        if node.op_type == "Shape" and not node.attribute:
+            values = dims.get(node.input[0])
+        elif node.op_type == "Gather" and node.input[0] in shapes and node.input[1] in weights:
+            known = dims.get(shapes[node.input[0]].input[0])
+            picked = numpy_helper.to_array(weights[node.input[1]])
+            values = None if known is None else np.array(known, object)[picked]
+        elif node.op_type == "Size" and node.input[0] in shapes:
+            known = dims.get(shapes[node.input[0]].input[0])
+            values = None if known is None else len(known)
+        is_known = values is not None and None not in np.ravel(np.array(values, object)).tolist()
+        if node.output[0] in borders or not is_known:
+            continue
+        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), node.output[0]))
+        done.append(node)
+    surgery.drop_nodes(graph, done)
+    return len(done)
 
 
 def drop_passing_nodes(graph: GraphProto) -> int:

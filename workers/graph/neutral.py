@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from workers.graph import folding, surgery
-from workers.graph.fx.shapes import Dims, known_dims
+from workers.graph.shapes import Dims, known_dims
 
 NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 MOST_NOUGHTS = 64

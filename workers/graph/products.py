@@ -18,7 +18,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 from workers.graph import sharing, surgery
 from workers.graph.axes import reshape
-from workers.graph.fx.shapes import Dims, known_dims
+from workers.graph.shapes import Dims, known_dims
 
 TURN = [0, 2, 1]  # channels first to channels last, and back
 

@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 from workers.graph import folding, sharing, surgery
 from workers.graph.axes import ENTRYWISE, reshape, written
-from workers.graph.fx.shapes import known_dims
+from workers.graph.shapes import known_dims
 
 PAIRWISE = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Clip"})
 Weights = dict[str, TensorProto]

@@ -87,7 +87,8 @@ class Tidy(Technique):
             bench.progress(0, 1, f"Round {rounds}")
             removed = folding.constants_to_weights(proto.graph) + folding.drop_passing_nodes(proto.graph)
             sharing.compact_weights(proto.graph)
-            removed += folding.fold_constants(proto) + folding.drop_undone_squeezes(proto.graph)
+            removed += folding.fold_shapes(proto) + folding.fold_constants(proto)
+            removed += folding.drop_undone_squeezes(proto.graph)
             removed += neutral.drop_neutral(proto) + axes.fewer_views(proto)
             removed += folding.merge_batch_norm(proto) if self.merge_batch_norm else 0
             removed += (

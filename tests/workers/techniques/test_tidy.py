@@ -439,3 +439,23 @@ def test_whole_numbers_times_nought_are_worked_out_in_advance(bench):
 
     assert ops(result) == ["Add"]
     np.testing.assert_array_equal(run(result, x), x)
+
+
+def test_what_is_computed_from_known_sizes_is_worked_out_in_advance_and_from_free_ones_it_stays(bench):
+    def halves(axis):
+        nodes = [
+            node("Shape", ["x"], ["shape"]),
+            node("Gather", ["shape", "axis"], ["side"], axis=0),
+            node("Div", ["side", "two"], ["half"]),
+            node("Slice", ["x", "zero", "half", "axis"], ["y"]),
+        ]
+        weights = {"axis": np.array([axis]), "two": np.array([2]), "zero": np.array([0])}
+        return network(nodes, weights, ("N", 6), ("M", "K"))
+
+    x = rows(4, 6)
+
+    known, free = (tidied(halves(axis), bench) for axis in (1, 0))
+
+    assert ops(known) == ["Slice"] and ops(free) == ["Shape", "Gather", "Div", "Slice"]
+    np.testing.assert_array_equal(run(known, x), x[:, :3])
+    np.testing.assert_array_equal(run(free, x), x[:2])

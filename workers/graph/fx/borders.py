@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from workers.graph.fx.shapes import inferred
+from workers.graph.shapes import inferred
 
 
 def corrected(proto: ModelProto) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 from workers.graph import folding, surgery
-from workers.graph.fx.shapes import known_dims
 from workers.graph.fx.source import attributes_of
 
 MOST_ROUNDS = 1024
@@ -35,33 +34,8 @@ def folded(proto: ModelProto) -> ModelProto:
 def _work_out(proto: ModelProto) -> None:
     """Fold constants, known shapes included."""
     folding.constants_to_weights(proto.graph)
-    _fold_shapes(proto)
+    folding.fold_shapes(proto)
     folding.fold_constants(proto)
-
-
-def _fold_shapes(proto: ModelProto) -> None:
-    """Replace Shape of a fully known shape, Gather of a known axis from a partly free one, and Size, its rank."""
-    graph = proto.graph
-    dims = known_dims(proto)
-    shapes = {node.output[0]: node for node in graph.node if node.op_type == "Shape" and not node.attribute}
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    done = []
-    for node in graph.node:
-        values: Any = None
-        if node.op_type == "Shape" and not node.attribute:
-            values = dims.get(node.input[0])
-        elif node.op_type == "Gather" and node.input[0] in shapes and node.input[1] in weights:
-            known = dims.get(shapes[node.input[0]].input[0])
-            picked = numpy_helper.to_array(weights[node.input[1]])
-            values = None if known is None else np.array(known, object)[picked]
-        elif node.op_type == "Size" and node.input[0] in shapes:
-            known = dims.get(shapes[node.input[0]].input[0])
-            values = None if known is None else len(known)
-        if values is None or any(size is None for size in np.ravel(np.array(values, object))):
-            continue
-        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), node.output[0]))
-        done.append(node)
-    surgery.drop_nodes(graph, done)
 
 
 def _replaced(proto: ModelProto, node: NodeProto) -> bool:

@@ -15,7 +15,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 from torch import Tensor
 
 from workers.graph import folding, surgery
-from workers.graph.fx.shapes import TRAINED, inferred
+from workers.graph.shapes import TRAINED, inferred
 
 Shape = tuple[int | None, ...]
 CELLS = ("LSTM", "GRU", "RNN")
