@@ -187,18 +187,14 @@ def as_served(shop: Shop, before: Path, after: Path, sample: "dict[str, np.ndarr
     whole = Served((before, after), (sample, sample))
     if contract.task is not Task.CAUSAL_LM:
         return whole
-    from workers.evaluation.decoding import decoder
+    from workers.evaluation.decoding import decoders
 
     folder, threads = Path("scratch") / "decoding", shop.order.threads
     try:
-        made = {
-            path: decoder(path, sample, contract, file=folder / str(number) / DECODER_FILE, threads=threads)
-            for number, path in enumerate(dict.fromkeys((before, after)))
-        }
+        first, second = decoders(before, after, sample, contract, folder=folder, threads=threads)
     except YoursToFix as fault:
         said = f"Latency is that of whole windows, not of single tokens. {fault.message}"
         return replace(whole, note=said)
-    first, second = made[before], made[after]
     shop.log(
         f"Decoding with kept keys and values says what whole windows say: scores {first.apart:.1g} apart for the "
         f"baseline, {second.apart:.1g} for the result."

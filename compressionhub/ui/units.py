@@ -86,6 +86,12 @@ def timed(batch: str, past_tokens: int | None) -> str:
     return f"{'Latency' if past_tokens is None else 'Next token'}, batch {batch}"
 
 
+def timed_together(batch: str, past_tokens: Iterable[int | None]) -> str:
+    """What latencies beside each other are of, which need not all be of one kind."""
+    kinds = {timed(batch, each) for each in past_tokens}
+    return kinds.pop() if len(kinds) == 1 else f"Latency or next token, batch {batch}"
+
+
 def tokens_per_second(one_step_ms: float, rows: int = 1) -> str:
     """Tokens that so many rows gain in a second, at one each a step: ``68.2 tokens/s``."""
     return f"{significant(rows * 1000 / one_step_ms)} tokens/s" if one_step_ms > 0 else UNKNOWN

@@ -18,6 +18,7 @@ def before_and_after(best: Sequence[Evidence]) -> dict[str, Any]:
     shown = list(best)[:MOST_MODELS]
     sizes = [(one.size_before, one.size_after) for one in shown]
     times = [(one.p50_before_ms, one.p50_after_ms) for one in shown]
+    timed = units.timed_together("1", [one.past_tokens for one in shown])
     return {
         "grid": [
             {"left": 130, "width": "34%", "top": 28, "bottom": 24},
@@ -28,11 +29,11 @@ def before_and_after(best: Sequence[Evidence]) -> dict[str, Any]:
                 {"left": 84, "width": "28%", "top": 28, "bottom": 24},
                 {"left": "66%", "right": 24, "top": 28, "bottom": 24},
             ],
-            "title": [_title("File", 80), _title("Latency, batch 1", "65%")],
+            "title": [_title("File", 80), _title(timed, "65%")],
             "xAxis": [_scale(0, "$fmt:bytes", parts=1), _scale(1, "$fmt:ms", parts=1)],
         },
         "tooltip": {"trigger": "item"},
-        "title": [_title("File", 126), _title("Latency, batch 1", "61.5%")],
+        "title": [_title("File", 126), _title(timed, "61.5%")],
         "xAxis": [_scale(0, "$fmt:bytes"), _scale(1, "$fmt:ms")],
         "yAxis": [_names(0, [one.model for one in shown], show=True), _names(1, [""] * len(shown), show=False)],
         "series": [*_bars(0, sizes), *_bars(1, times)],

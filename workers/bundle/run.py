@@ -8,7 +8,8 @@ It checks every file against the hashes in manifest.json, feeds the sample, comp
 with the one that was measured, prints it, and exits 0 if they agree. On a processor with other
 instructions than the one it was measured on, an int8 model may answer a little differently.
 With ``--bench out.json --device KEY`` it then times the model here and writes a latency file, which
-can be uploaded on the page of that device.
+can be uploaded on the page of that device. The file holds times of the whole sample; of a language model
+the script also says how long one more token takes.
 """
 
 import argparse
@@ -31,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 CLOSE_ENOUGH = 0.02  # of the largest answer; other processors round int8 sums differently
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 ROUNDS, RUNS_PER_ROUND, WARM_UP_RUNS, LONGEST_SECONDS = 20, 50, 10, 60.0
+PAST, PAST_TOKENS = "past_key_values.", 64
 
 
 def main() -> int:
@@ -60,6 +62,8 @@ def main() -> int:
     if options.bench is not None:
         options.bench.write_text(json.dumps(latency_file(manifest, session, feed, options), indent=1))
         print(f"Wrote {options.bench}; upload it on the page of the device {options.device}.")
+        if manifest.get("decoder"):
+            print(next_token(manifest, feed, options))
     return 0
 
 
@@ -106,6 +110,30 @@ def latency_file(
     }  # fmt: skip
 
 
+def next_token(manifest: dict[str, Any], feed: dict[str, np.ndarray], options: argparse.Namespace) -> str:
+    """How long one new token takes after those of the sample, 64 at most, whose keys and values are kept."""
+    said = manifest["contract"]["tokenizer"]
+    session = open_session(manifest, options.threads, "decoder")
+    ids = feed[said["ids"]][feed[said["mask"]] > 0][None, : PAST_TOKENS + 1]
+    kept = {said["ids"]: ids[:, :-1], said["mask"]: np.ones_like(ids[:, :-1])} | no_past(session)
+    names = [name for name in kept if name.startswith(PAST)]
+    past = dict(zip(names, session.run(None, kept)[1:], strict=True))
+    one = {said["ids"]: ids[:, -1:], said["mask"]: np.ones_like(ids)} | past
+    for _ in range(WARM_UP_RUNS):
+        session.run(None, one)
+    took = float(np.median([timed(session, one) for _ in range(RUNS_PER_ROUND)]))
+    return f"Next token after {ids.shape[1] - 1} earlier ones: {took:.3g} ms, {1000 / took:.1f} tokens a second."
+
+
+def no_past(session: ort.InferenceSession) -> dict[str, np.ndarray]:
+    """Keys and values of no token at all."""
+    return {
+        node.name: np.zeros([{"batch": 1, "past": 0}.get(side, side) for side in node.shape], NUMBERS[node.type])
+        for node in session.get_inputs()
+        if node.name.startswith(PAST)
+    }
+
+
 def timed(session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> float:
     """Milliseconds of one run."""
     begin = time.perf_counter()
@@ -145,11 +173,7 @@ def continue_text(manifest: dict[str, Any], text: str, tokenizer: Any, options: 
     """Let a language model write on: the likeliest token each time, until a special one or ``--tokens``."""
     said = manifest["contract"]["tokenizer"]
     session = open_session(manifest, options.threads, "decoder")
-    past = {
-        node.name: np.zeros([{"batch": 1, "past": 0}.get(side, side) for side in node.shape], NUMBERS[node.type])
-        for node in session.get_inputs()
-        if node.name.startswith("past_key_values.")
-    }
+    past = no_past(session)
     most = max(1, min(options.tokens, said["max_length"] - 1))
     new = tokenizer.encode(text).ids[-(said["max_length"] - most) :]
     special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}

@@ -16,6 +16,7 @@ from workers.contract import Contract, TokenizerSpec
 from workers.errors import EngineError, YoursToFix
 from workers.evaluation.sessions import Feed, fit_feed, open_session, run
 from workers.graph import cache, surgery
+from workers.ticket import DECODER_FILE
 
 LENDER = "model.onnx"  # what the network is called in a bundle
 PAST_TOKENS = 64
@@ -77,6 +78,21 @@ def decoder(model: Path, sample: Feed, contract: Contract, *, file: Path, thread
     if apart > (ROUNDED_TOLERANCE if surgery.is_quantized(proto) else TOLERANCE):
         raise DoesNotDecode(f"scores {apart:.2g} away from those of a whole window")
     return Decoder(file, one_token, past, apart)
+
+
+def decoders(
+    before: Path, after: Path, sample: Feed, contract: Contract, *, folder: Path, threads: int
+) -> tuple[Decoder, Decoder]:
+    """What decodes of two networks, which may be one and the same; each in a folder of its own.
+
+    Raises:
+        DoesNotDecode: if one of the two does not.
+    """
+    made = {
+        path: decoder(path, sample, contract, file=folder / str(number) / DECODER_FILE, threads=threads)
+        for number, path in enumerate(dict.fromkeys((before, after)))
+    }
+    return made[before], made[after]
 
 
 def _names(proto: ModelProto, contract: Contract) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from workers.workbench import Workbench
 
 DOMAIN = "com.microsoft"
 INT8_ARITHMETIC = 4
+BLOCKS = (32, 64, 128)
 SECONDS_BYTES = 512 << 20  # of the second moments held at once
 Seconds = NDArray[np.float64]
 
@@ -34,6 +35,10 @@ class Matrix:
     values: Floats
     products: list[NodeProto] = field(default_factory=list)
     tables: list[NodeProto] = field(default_factory=list)
+
+    def is_at_an_end(self, outputs: frozenset[str]) -> bool:
+        """Whether it is looked up, or gives what the network puts out; ``outputs`` are the network's."""
+        return bool(self.tables) or any(node.output[0] in outputs for node in self.products)
 
     @property
     def name(self) -> str:
@@ -95,6 +100,15 @@ def _is_plain(settings: dict[str, object]) -> bool:
     return settings.get("alpha", 1.0) == 1.0 and settings.get("beta", 1.0) == 1.0 and not settings.get("transA", 0)
 
 
+def block_for(inputs: int, most: int, bits: int) -> int:
+    """The block of at most ``most`` neighbours with which a row takes the least room.
+
+    A row that whole blocks do not fill is filled up with zeros, and smaller blocks then take less.
+    """
+    sizes = [size for size in BLOCKS if size <= most]
+    return min(sizes, key=lambda size: -(-inputs // size) * (size * bits / 8 + np.dtype(np.float32).itemsize))
+
+
 def second_moments(
     proto: ModelProto, found: list[Matrix], bench: Workbench, samples: int
 ) -> Iterator[tuple[Matrix, Seconds]]:
@@ -102,16 +116,25 @@ def second_moments(
 
     The network runs once for as many matrices as fit in memory at once. Matrices that are only looked up are left out.
     """
-    portions: list[list[Matrix]] = [[]]
-    room = SECONDS_BYTES
-    for matrix in (one for one in found if one.products):
-        room -= matrix.values.shape[1] ** 2 * np.dtype(np.float64).itemsize
-        if room < 0 and portions[-1]:
-            portions.append([])
-            room = SECONDS_BYTES
-        portions[-1].append(matrix)
+    portions = _portions([one for one in found if one.products])
     for number, portion in enumerate(portions):
         yield from _observed(proto, portion, bench.part(number / len(portions), (number + 1) / len(portions)), samples)
+
+
+def _portions(found: list[Matrix]) -> list[list[Matrix]]:
+    """The matrices in pieces whose second moments fit in memory together; those of one input count once."""
+    portions: list[list[Matrix]] = [[]]
+    held, held_bytes = set[str](), 0
+    for matrix in found:
+        inputs = {node.input[0] for node in matrix.products}
+        each = matrix.values.shape[1] ** 2 * np.dtype(np.float64).itemsize
+        if portions[-1] and held_bytes + each * len(inputs - held) > SECONDS_BYTES:
+            portions.append([])
+            held, held_bytes = set[str](), 0
+        held_bytes += each * len(inputs - held)
+        held |= inputs
+        portions[-1].append(matrix)
+    return portions
 
 
 def _observed(

@@ -5,7 +5,8 @@ entry w is stored as the whole number q in [0, 2**bits) with w = (q - zero) * sc
 
 Sources:
     Half-quadratic: Badri and Shaji 2023, "Half-Quadratic Quantization of Large Machine Learning Models".
-    Error-compensating: Frantar et al. 2022, GPTQ, arXiv:2210.17323, algorithm 1; Hassibi and Stork 1993 for its step.
+    Error-compensating: Frantar et al. 2022, GPTQ, arXiv:2210.17323, algorithm 1; Hassibi and Stork 1993 for its step;
+    the order and the fixed grids are options of github.com/IST-DASLab/gptq.
 """
 
 from collections.abc import Callable
@@ -143,37 +144,36 @@ def _refitted(blocks: Floats, grid: Grid, pull: float, symmetric: bool) -> Grid:
 def compensated(weight: Floats, seconds: NDArray[np.float64], *, bits: int, size: int, symmetric: bool) -> Stored:
     """Round input by input; after each, move the inputs not yet rounded so that the layer's outputs change least.
 
+    Inputs that are read the strongest go first, while many others are left to make up for their errors. Grids are
+    fitted before anything moves, as neighbours in a block are not rounded one after another ("act order" with "static
+    groups" in the authors' code); of some clippings the one with the least error counts, weighted as inputs are read.
+
     Args:
         weight: (outputs, inputs).
         seconds: (inputs, inputs), the second moments X'X of what the layer reads.
-
-    Returns:
-        The matrix in blocks. A block's grid is fitted, by mean squared error over some clippings, to its entries as
-        the earlier inputs left them.
     """
     outputs, inputs = weight.shape
-    work = weight.astype(np.float32, copy=True)
-    spread = _spread(seconds)
-    levels = np.zeros((outputs, -(-inputs // size) * size), np.uint8)
-    scales, zeros = (np.ones((outputs, levels.shape[1] // size), np.float32) for _ in range(2))
-    stride = max(_AT_ONCE // size, 1) * size
-    for begin in range(0, inputs, stride):
-        end = min(begin + stride, inputs)
-        errors = np.empty((outputs, end - begin), np.float32)
-        for column in range(begin, end):
-            if column % size == 0:
-                block = in_blocks(work[:, column : column + size], size)[:, 0]
-                grid = fit_clipped(block, bits=bits, symmetric=symmetric, loss=_squares)
-                scales[:, column // size], zeros[:, column // size] = grid.scale, grid.zero
-            rounded = grid.round(work[:, column, None])
-            levels[:, column] = rounded[:, 0]
-            error = (work[:, column] - grid.value(rounded)[:, 0]) / spread[column, column]
-            work[:, column:end] -= error[:, None] * spread[column, column:end]
-            errors[:, column - begin] = error
-        work[:, end:] -= errors @ spread[begin:end, end:]
-    middle = zeros.astype(np.uint8)[:, -1:]
-    levels[:, inputs:] = middle  # what fills the last block stands for 0
-    return Stored(levels.reshape(outputs, -1, size), Grid(scales, zeros, bits))
+    strength = np.diag(seconds)
+    weighted = _weighted_squares(in_blocks(strength[None], size)[0])
+    grid = fit_clipped(in_blocks(weight, size), bits=bits, symmetric=symmetric, loss=weighted)
+    order = np.argsort(-strength, kind="stable")
+    spread = _spread(seconds[np.ix_(order, order)])
+    work = np.ascontiguousarray(weight.T[order], dtype=np.float32)  # (inputs, outputs)
+    scales, zeros = (np.ascontiguousarray(one.T[order // size]) for one in (grid.scale, grid.zero))
+    levels = np.empty((inputs, outputs), np.uint8)
+    for begin in range(0, inputs, _AT_ONCE):
+        end = min(begin + _AT_ONCE, inputs)
+        errors = np.empty((end - begin, outputs), np.float32)
+        for place in range(begin, end):
+            column = Grid(scales[place], zeros[place], bits)
+            rounded = column.round(work[place, :, None])
+            levels[order[place]] = rounded[:, 0]
+            error = (work[place] - column.value(rounded)[:, 0]) / spread[place, place]
+            work[place + 1 : end] -= spread[place, place + 1 : end, None] * error
+            errors[place - begin] = error
+        work[end:] -= spread[begin:end, end:].T @ errors
+    filled = np.repeat(grid.zero[:, -1:].astype(np.uint8), -inputs % size, axis=1)  # they stand for 0
+    return Stored(np.concatenate([levels.T, filled], axis=1).reshape(outputs, -1, size), grid)
 
 
 def _spread(seconds: NDArray[np.float64]) -> Floats:
@@ -201,9 +201,14 @@ def fit_clipped(blocks: Floats, *, bits: int, symmetric: bool, loss: Loss) -> Gr
     return best
 
 
-def _squares(blocks: Floats, grid: Grid) -> Floats:
-    """(…, size) -> (…): the sum of squared errors."""
-    return np.asarray(np.square(blocks - grid.value(grid.round(blocks))).sum(axis=-1), dtype=np.float32)
+def _weighted_squares(strength: Floats) -> Loss:
+    """The sum of squared errors, each times the strength of its input; ``strength`` is (blocks, size)."""
+
+    def loss(blocks: Floats, grid: Grid) -> Floats:
+        errors = np.square(blocks - grid.value(grid.round(blocks))) * strength
+        return np.asarray(errors.sum(axis=-1), dtype=np.float32)
+
+    return loss
 
 
 def packed(levels: Bytes, bits: int) -> Bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from workers import forecasts
+from workers.contract import Task
 from workers.device import DeviceProfile
 from workers.errors import YoursToFix
 from workers.facts import DatasetFacts, ModelFacts, Role, Span
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from torch import fx
 
     from workers.evaluation.drop import Yardstick
+    from workers.evaluation.sessions import Feed
     from workers.model import LoadedModel
     from workers.training.rounds import Cutter
     from workers.training.school import School
@@ -232,18 +236,35 @@ class _Work:
         return formats.facts(made.proto).macs / macs
 
     def _latency(self, made: LoadedModel) -> float:
-        """Latency at batch 1 as a part of the baseline's, both measured in turn."""
+        """Latency at batch 1 as a part of the baseline's, both measured in turn, as reports measure it."""
         from workers.evaluation.latency import study_latency
 
         bench = self.bench
-        whole, pruned = bench.scratch / "whole.onnx", bench.scratch / "pruned.onnx"
-        whole.write_bytes((bench.baseline or self.model).proto.SerializeToString())
-        pruned.write_bytes(made.proto.SerializeToString())
-        sample = next(iter(bench.batches(Role.VALIDATION, size=1, limit=1))).inputs
-        study = study_latency(whole, pruned, sample, batches=(1,), threads=bench.threads, seed=bench.seed, quick=True)
-        for path in (whole, pruned):
-            path.unlink()
+        with TemporaryDirectory(dir=bench.scratch) as folder:
+            whole, pruned = Path(folder) / "whole.onnx", Path(folder) / "pruned.onnx"
+            whole.write_bytes((bench.baseline or self.model).proto.SerializeToString())
+            pruned.write_bytes(made.proto.SerializeToString())
+            (before, sample), (after, other) = self._timed(whole, pruned)
+            study = study_latency(
+                before, after, sample, result_sample=other, batches=(1,), threads=bench.threads, seed=bench.seed,
+                quick=True,
+            )  # fmt: skip
         return 1 / study.speedup["1"].value
+
+    def _timed(self, whole: Path, pruned: Path) -> tuple[tuple[Path, Feed], tuple[Path, Feed]]:
+        """What is timed of both: of a language model that can keep keys and values the next token."""
+        from workers.evaluation.decoding import DoesNotDecode, decoders
+
+        bench = self.bench
+        sample = dict(next(iter(bench.batches(Role.VALIDATION, size=1, limit=1))).inputs)
+        if bench.contract.task is Task.CAUSAL_LM:
+            try:
+                made = decoders(whole, pruned, sample, bench.contract, folder=whole.parent, threads=bench.threads)
+            except DoesNotDecode as fault:
+                bench.log(f"Latency is that of whole windows, not of single tokens. {fault.message}")
+            else:
+                return (made[0].file, made[0].sample), (made[1].file, made[1].sample)
+        return (whole, sample), (pruned, sample)
 
     def _tell(self, number: int, made: LoadedModel, drop: float, left: float | None) -> None:
         self.bench.point("points lost by round", x=number, y=drop)

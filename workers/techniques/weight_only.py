@@ -62,7 +62,10 @@ class WeightOnly(Technique):
     block: Annotated[Literal[32, 64, 128], BeforeValidator(whole)] = Field(
         32,
         title="Block size",
-        description="Neighbours that share a scale: small blocks are more exact, large ones take less room.",
+        description=(
+            "Neighbours that share a scale, at most: small blocks are more exact, large ones take less room. Rows that "
+            "they do not fill get smaller ones."
+        ),
         json_schema_extra={"unit": "weights", "step": 32, "minimum": 32, "maximum": 128},
     )
     symmetric: bool = Field(
@@ -74,6 +77,12 @@ class WeightOnly(Technique):
         True,
         title="Embeddings too",
         description="Also quantize tables that are looked up.",
+    )
+    ends_bits: Annotated[Literal[4, 8], BeforeValidator(whole)] = Field(
+        8,
+        title="Bits at both ends",
+        description="Of embeddings and of what gives the output, at least: both bear 4 bits badly.",
+        json_schema_extra={"unit": "bits", "step": 4, "minimum": 4, "maximum": 8},
     )
     samples: int = Field(
         128,
@@ -107,8 +116,10 @@ class WeightOnly(Technique):
 
     def forecast(self, facts: ModelFacts) -> Forecast:
         touched = forecasts.params_in(facts, self._touched())
-        stored_bits = self.bits + FLOAT_BITS / self.block + (0 if self.symmetric else self.bits / self.block)
-        size = max(facts.size_bytes - touched * (FLOAT_BITS - stored_bits) / 8, touched / 2)
+        ends = min(touched, self._params_at_the_ends(facts))
+        each = FLOAT_BITS / self.block + (0 if self.symmetric else self.bits / self.block)
+        stored_bits = touched * (self.bits + each) + ends * (max(self.bits, self.ends_bits) - self.bits)
+        size = max(facts.size_bytes - (touched * FLOAT_BITS - stored_bits) / 8, touched / 2)
         filled = facts.size_bytes + 400 * sum(facts.op_counts.values())  # tiny rows are filled up to a block
         work = {"nearest": 4, "hqq": 60, "gptq": 200}[self.method]
         return forecasts.of_work(
@@ -138,18 +149,29 @@ class WeightOnly(Technique):
         from workers.graph import nbits
         from workers.numerics import blockwise
 
-        stored = {}
+        outputs = frozenset(item.name for item in proto.graph.output)
+        at_ends = {one.key for one in found if one.is_at_an_end(outputs) and self.ends_bits > self.bits}
+        bits = {one.key: self.ends_bits if one.key in at_ends else self.bits for one in found}
+        size = {one.key: nbits.block_for(one.values.shape[1], self.block, bits[one.key]) for one in found}
+        begin, stored = 0.0, {}
         if self.method == "gptq":
-            for matrix, seconds in nbits.second_moments(proto, found, bench.part(0, 0.9), self.samples):
+            begin = 0.9
+            within = [one for one in found if one.key not in at_ends]
+            for matrix, seconds in nbits.second_moments(proto, within, bench.part(0, begin), self.samples):
                 stored[matrix.key] = blockwise.compensated(
-                    matrix.values, seconds, bits=self.bits, size=self.block, symmetric=self.symmetric
+                    matrix.values, seconds, bits=self.bits, size=size[matrix.key], symmetric=self.symmetric
                 )
-        plainly = blockwise.nearest if self.method == "nearest" else blockwise.half_quadratic
         for matrix in (one for one in found if one.key not in stored):
-            stored[matrix.key] = plainly(matrix.values, bits=self.bits, size=self.block, symmetric=self.symmetric)
-            begin = 0.9 if self.method == "gptq" else 0.0
+            plainly = self.method != "hqq" or matrix.key in at_ends
+            stored[matrix.key] = (blockwise.nearest if plainly else blockwise.half_quadratic)(
+                matrix.values, bits=bits[matrix.key], size=size[matrix.key], symmetric=self.symmetric
+            )
             bench.part(begin, 1).progress(len(stored), len(found) + 1, f"Rounded {matrix.name}")
         return stored
+
+    def _params_at_the_ends(self, facts: ModelFacts) -> int:
+        last = [layer.params for layer in facts.layers if layer.op in MATRICES][-1:]
+        return forecasts.params_in(facts, TABLES) + sum(last)
 
     def _touched(self) -> frozenset[str]:
         return MATRICES | TABLES if self.embeddings else MATRICES

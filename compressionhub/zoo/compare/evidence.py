@@ -27,9 +27,9 @@ class Evidence:
     """One variant as it was measured against its own baseline.
 
     ``change`` is the headline metric's change with its interval (middle, worst, best), below zero is worse: in
-    points, or in percent of the baseline where ``is_relative``. Times are medians at batch 1. Attributes that a chart
-    of entries reads are called as an entry's. There is one for each entry, so that what is said of it is kept
-    by identity.
+    points, or in percent of the baseline where ``is_relative``. Times are medians at batch 1, with ``past_tokens`` of
+    the next token. Attributes that a chart of entries reads are called as an entry's. There is one for each entry, so
+    that what is said of it is kept by identity.
     """
 
     pk: UUID
@@ -57,6 +57,7 @@ class Evidence:
     zip_after: int
     p50_before_ms: float
     p50_after_ms: float
+    past_tokens: int | None
     gate: float
     timed: Timed
     changes: Changes | None
@@ -118,6 +119,7 @@ def _read(entry: Entry) -> Evidence:
         size_before=report.baseline.size_bytes, size_after=report.result.size_bytes,
         zip_before=report.baseline.zip_bytes, zip_after=report.result.zip_bytes,
         p50_before_ms=report.baseline.latency["1"].p50_ms, p50_after_ms=report.result.latency["1"].p50_ms,
+        past_tokens=report.result.past_tokens,
         gate=record.gate.max_drop_points, timed=entry.timed, changes=_counted(changes),
     )  # fmt: skip
 

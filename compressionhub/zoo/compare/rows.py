@@ -137,9 +137,10 @@ def _worse(one: Evidence, figures: dict[str, Figure]) -> tuple[str, ...]:
 def _measured(one: Evidence) -> dict[str, Text]:
     change = units.number(one.change[0], 2, signed=True) + (" %" if one.is_relative else "")
     large = one.speedups.get("32")
+    beside = ("" if one.past_tokens is None else "next token", f"{units.times(large.value)} at 32" if large else "")
     return {
         "change": (change, "" if one.distinguishable else "noise"),
-        "speed": (units.times(one.speedup), f"{units.times(large.value)} at 32" if large else ""),
+        "speed": (units.times(one.speedup), " · ".join(each for each in beside if each)),
         "size": (units.file_size(one.size_after), f"{units.times(one.size_before / one.size_after, 1)} smaller"),
     }
 

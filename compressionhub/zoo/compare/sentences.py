@@ -48,7 +48,8 @@ def accuracy(one: Evidence) -> str:
 
 
 def _speed(one: Evidence) -> str:
-    return f"runs {units.times(one.speedup)} as fast at batch 1"
+    does = "runs" if one.past_tokens is None else "writes the next token"
+    return f"{does} {units.times(one.speedup)} as fast at batch 1"
 
 
 def _bill(found: Estimated, at: int) -> str:

@@ -274,6 +274,18 @@ def test_without_a_workload_the_measured_figures_still_compare(ask, shelf):
     assert "No workload is set" in text and "Choose prune20-int8: it runs 2.50× as fast" in text
 
 
+def test_speed_of_a_language_model_is_said_to_be_that_of_the_next_token(ask, shelf):
+    writer = shelf[0]
+    writer.record_json["report"]["result"]["past_tokens"] = 64
+    Entry.objects.filter(pk=writer.pk).update(record_json=writer.record_json)
+
+    page = ask()
+
+    assert page.count("next token · 2.50× at 32") == 2  # drawn, and for the script
+    assert "writes the next token 2.50× as fast at batch 1" in page.lower()
+    assert "runs 2.04× as fast at batch 1" in page.lower()
+
+
 def test_a_workload_on_a_device_has_no_bill_to_compare(ask, shelf, team, vera):
     on = OnDevice(device="stm32u575", battery_wh=0.675, base_mw=0.5, author="Vera")
     assumed = starting(slug="keyword-on-a-wearable", author="Vera").model_copy(update={"device": on})

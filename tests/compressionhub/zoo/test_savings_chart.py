@@ -1,14 +1,17 @@
 from types import SimpleNamespace
 
+import pytest
+
 from compressionhub.zoo import savings_chart
 from tests.compressionhub.jobs.conftest import report
 
 
-def entry(model: str) -> SimpleNamespace:
+def entry(model: str, past_tokens: int | None = None) -> SimpleNamespace:
     before, after = report().baseline, report().result
     return SimpleNamespace(
         model=model, size_before=before.size_bytes, size_after=after.size_bytes,
         p50_before_ms=before.latency["1"].p50_ms, p50_after_ms=after.latency["1"].p50_ms,
+        past_tokens=past_tokens,
     )  # fmt: skip
 
 
@@ -24,6 +27,20 @@ def test_each_model_has_its_baseline_above_its_variant_on_scales_from_zero():
     ]
     assert option["yAxis"][0]["data"] == ["digits", "speech"]
     assert [axis["min"] for axis in option["xAxis"]] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("past_tokens", "said"),
+    [
+        ((None, None), "Latency, batch 1"),
+        ((64, 64), "Next token, batch 1"),
+        ((None, 64), "Latency or next token, batch 1"),
+    ],
+)
+def test_the_heading_says_what_was_timed(past_tokens, said):
+    option = savings_chart.before_and_after([entry("a", past_tokens[0]), entry("b", past_tokens[1])])  # type: ignore[list-item]
+
+    assert [each["text"] for each in option["title"]] == ["File", said]
 
 
 def test_the_label_says_the_same_in_words():

@@ -1,6 +1,7 @@
 """A language model that keeps keys and values, against torch over whole windows, before and after compression."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from workers.graph import cache, nbits
 from workers.graph.fx import to_onnx, to_torch
 from workers.intake import export
 from workers.numerics import blockwise
+from workers.techniques import iterative_pruning
 
 TOKENS = torch.tensor([[7, 3, 41, 12, 58, 9, 30, 5, 22]])
 
@@ -84,6 +86,23 @@ def test_matrices_of_8_bits_decode_nearly_alike(network, tmp_path):
     nbits.write(ready, found, lambda one: blockwise.nearest(one.values, bits=8, size=32, symmetric=True))
 
     assert 1e-4 < written(model, ready, contract, tmp_path) < 0.05
+
+
+def test_pruning_until_a_latency_times_the_next_token(network, tmp_path):
+    _, proto, contract = network
+    window = {"input_ids": TOKENS.numpy(), "attention_mask": np.ones_like(TOKENS.numpy())}
+    rows = iter([SimpleNamespace(inputs=window)])
+    bench = SimpleNamespace(contract=contract, threads=1, batches=lambda *_, **__: rows)
+    paths = tmp_path / "whole.onnx", tmp_path / "pruned.onnx"
+    for path in paths:
+        formats.save(proto, path)
+    work = iterative_pruning._Work(None, None, bench, None, None, None)
+
+    timed = work._timed(*paths)
+
+    for file, sample in timed:
+        assert sample["input_ids"].shape == (1, 1) and "past_key_values.0.key" in sample
+        assert ort.InferenceSession(str(file)).run(None, sample)
 
 
 class Plain(torch.nn.Module):

@@ -76,17 +76,20 @@ def test_half_quadratic_finds_a_grid_that_explains_the_block_but_for_an_outlier(
 
 
 def compensated_slowly(matrix, seconds, grids, size):
-    """Optimal brain surgeon, an input at a time, with a fresh inverse of what is left."""
+    """Optimal brain surgeon, an input at a time, the strongest first, with a fresh inverse of what is left."""
     work = matrix.astype(np.float64).copy()
     damped = seconds + 0.01 * np.diag(seconds).mean() * np.eye(len(seconds))
-    for column in range(matrix.shape[1]):
+    left = sorted(range(matrix.shape[1]), key=lambda column: -seconds[column, column])
+    while left:
+        column = left[0]
         scale, zero = grids.scale[:, column // size], grids.zero[:, column // size]
         top = 2**grids.bits - 1
         value = (np.clip(np.round(work[:, column] / scale) + zero, 0, top) - zero) * scale
-        inverse = np.linalg.inv(damped[column:, column:])
+        inverse = np.linalg.inv(damped[np.ix_(left, left)])
         error = (work[:, column] - value) / inverse[0, 0]
-        work[:, column:] -= np.outer(error, inverse[0])
+        work[:, left] -= np.outer(error, inverse[0])
         work[:, column] = value
+        left = left[1:]
     return work
 
 

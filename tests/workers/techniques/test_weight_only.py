@@ -10,6 +10,7 @@ from tests.workers.techniques.conftest import CONTRACT, gaussian, loaded, networ
 from workers import formats
 from workers.errors import YoursToFix
 from workers.facts import Role
+from workers.graph import nbits
 from workers.model import LoadedModel
 from workers.numerics import blockwise
 from workers.techniques.static_int8 import StaticInt8
@@ -70,9 +71,11 @@ def test_the_file_computes_with_the_rounded_weights(bench, bits, symmetric, meth
     plainly = blockwise.nearest if method == "nearest" else blockwise.half_quadratic
 
     def rounded(matrix):
-        return plainly(matrix, bits=bits, size=block, symmetric=symmetric).values(matrix.shape[1])
+        size = min(block, 64) if matrix.shape[1] == 48 else block  # 48 inputs would fill little of 128
+        return plainly(matrix, bits=bits, size=size, symmetric=symmetric).values(matrix.shape[1])
 
-    result = WeightOnly(bits=bits, symmetric=symmetric, method=method, block=block).apply(model, bench).proto
+    step = WeightOnly(bits=bits, symmetric=symmetric, method=method, block=block, ends_bits=4)
+    result = step.apply(model, bench).proto
 
     table, up, down = rounded(known["table"]), rounded(known["w1"].T), rounded(known["w2"].T)
     e = table[SENTENCES]
@@ -127,11 +130,33 @@ def test_its_size_is_what_bits_and_scales_take(bench):
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     model = loaded(network([node], {"w": make(512, 512)}, ("N", 512), ("N", 512)))
 
-    result = WeightOnly(bits=4, block=32).apply(model, bench).proto
+    for ends_bits in (4, 8):
+        step = WeightOnly(bits=4, block=32, ends_bits=ends_bits)
+        result = step.apply(model, bench).proto
 
-    assert result.ByteSize() == pytest.approx(512 * 512 * (4 + 32 / 32) / 8, rel=0.01)
-    span = WeightOnly(bits=4, block=32).forecast(formats.facts(model.proto)).size_bytes
-    assert span.low <= result.ByteSize() <= span.high
+        assert result.ByteSize() == pytest.approx(512 * 512 * (ends_bits + 32 / 32) / 8, rel=0.01)
+        span = step.forecast(formats.facts(model.proto)).size_bytes
+        assert span.low <= result.ByteSize() <= span.high
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_embeddings_and_the_last_layer_keep_8_bits(bench, tied):
+    result = WeightOnly(bits=4, block=64).apply(language_model(tied), bench).proto
+
+    found = [
+        (node.name, *(item.i for item in node.attribute if item.name in ("bits", "block_size")))
+        for node in result.graph.node
+        if node.domain == nbits.DOMAIN
+    ]
+    assert sorted(found) == [("down", 4, 64), ("embed", 8, 64), ("head", 8, 64), ("up", 4, 64)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "most", "bits", "size"),
+    [(576, 128, 8, 64), (576, 32, 8, 32), (1536, 128, 8, 128), (1000, 128, 8, 128), (48, 128, 4, 64), (64, 128, 4, 64)],
+)
+def test_a_row_gets_the_block_with_which_it_takes_the_least_room(inputs, most, bits, size):
+    assert nbits.block_for(inputs, most, bits) == size
 
 
 def test_a_gemm_keeps_its_bias_in_either_orientation(make_bench):
@@ -165,7 +190,7 @@ def test_gptq_keeps_outputs_closer_than_rounding_to_nearest(mlp, make_bench, blo
     exact = run(mlp.proto, x)
 
     def off(method):
-        proto = WeightOnly(bits=4, method=method, block=block).apply(mlp, bench).proto
+        proto = WeightOnly(bits=4, method=method, block=block, ends_bits=4).apply(mlp, bench).proto
         return np.square(run(proto, x) - exact).mean()
 
     assert off("gptq") < 0.7 * off("nearest")
@@ -183,8 +208,6 @@ def test_gptq_rounds_as_the_calibration_rows_ask(mlp, make_bench):
 
 
 def test_gptq_comes_with_every_matrix_also_when_memory_takes_few_at_once(mlp, make_bench, monkeypatch):
-    from workers.graph import nbits
-
     bench = correlated_rows(make_bench((64,)))
     together = WeightOnly(bits=4, method="gptq").apply(mlp, bench).proto
 

@@ -160,8 +160,9 @@ class Rig:
 
     def _decoder(self, file: Path, sample: dict[str, np.ndarray]) -> Decoder:
         from workers.evaluation.decoding import decoder
+        from workers.ticket import DECODER_FILE
 
-        derived = file.with_name(f"{file.stem}-decodes") / "model.onnx"
+        derived = file.with_name(f"{file.stem}-decodes") / DECODER_FILE
         return decoder(file, sample, self.contract, file=derived, threads=1)
 
 
