@@ -26,10 +26,10 @@ def before_and_after(best: Sequence[Evidence]) -> dict[str, Any]:
         ],
         "narrow": {
             "grid": [
-                {"left": 84, "width": "28%", "top": 28, "bottom": 24},
-                {"left": "66%", "right": 24, "top": 28, "bottom": 24},
+                {"left": 84, "width": "28%", "top": 36, "bottom": 24},
+                {"left": "66%", "right": 24, "top": 36, "bottom": 24},
             ],
-            "title": [_title("File", 80), _title(timed, "65%")],
+            "title": [_title("File", 80), _title(timed, "65%", width=104)],
             "xAxis": [_scale(0, "$fmt:bytes", parts=1), _scale(1, "$fmt:ms", parts=1)],
         },
         "tooltip": {"trigger": "item"},
@@ -54,8 +54,11 @@ def label(best: Sequence[Evidence]) -> str:
     )
 
 
-def _title(text: str, left: int | str) -> dict[str, Any]:
-    return {"text": text, "left": left, "top": 0, "textStyle": {"fontSize": 12, "fontWeight": 500, "color": "$ink-2"}}
+def _title(text: str, left: int | str, width: int | None = None) -> dict[str, Any]:
+    """A heading; with a width it goes on in the next line."""
+    wrapped = {} if width is None else {"width": width, "overflow": "break", "lineHeight": 15}
+    style = {"fontSize": 12, "fontWeight": 500, "color": "$ink-2", **wrapped}
+    return {"text": text, "left": left, "top": 0, "textStyle": style}
 
 
 def _scale(index: int, formatter: str, parts: int = 2) -> dict[str, Any]:

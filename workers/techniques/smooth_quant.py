@@ -26,7 +26,8 @@ class SmoothQuant(Technique):
     In transformers a few channels behind each layer norm are many times larger than the rest, and one scale for
     all of them leaves the rest a handful of levels. This divides each channel by a number found on calibration
     data and multiplies the weights that read it by the same. In float nothing changes. Put it right before
-    Static INT8 or Accuracy-controlled INT8; convolutional networks have nothing to smooth.
+    Static INT8, Accuracy-controlled INT8, or Weight-only quantization in 8 bits, whose products round activations too;
+    convolutional networks have nothing to smooth.
     """
 
     about: ClassVar = About(

@@ -42,6 +42,7 @@ class WeightOnly(Technique):
         title="Weight-only quantization",
         family=Family.QUANTIZATION,
         lowers_precision=True,
+        version=2,
         source=(
             "Frantar et al. 2022, GPTQ, arXiv:2210.17323; Badri and Shaji 2023, Half-Quadratic Quantization; "
             "onnxruntime contrib operators MatMulNBits and GatherBlockQuantized"

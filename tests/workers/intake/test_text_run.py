@@ -92,7 +92,7 @@ def test_a_language_model_is_compressed_and_measured_on_prose(tmp_path):
     said = ran(sys.executable, "run.py", "word1 word2", "--tokens", 5, cwd=tmp_path / "out").splitlines()
     assert said[0].startswith("word1 word2") and said[1].endswith("with reading the text.")
     timed = ran(sys.executable, "run.py", "--bench", "t.json", "--device", "rpi5", cwd=tmp_path / "out").splitlines()
-    assert re.fullmatch(r"Next token after 63 earlier ones: [\d.]+ ms, [\d.]+ tokens a second\.", timed[-1])
+    assert re.fullmatch(r"Next token after 6\d earlier ones: [\d.]+ ms, [\d.]+ tokens a second\.", timed[-1])
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     ids = [2, 4, 5]  # the start, word1, word2
     for _ in range(5):
