@@ -18,7 +18,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 from workers.contract import batch_axes
 from workers.errors import YoursToFix
 from workers.facts import Role
-from workers.graph import surgery
+from workers.graph import sharing, surgery
 from workers.numerics import quantization
 from workers.workbench import Batch, Workbench
 
@@ -45,9 +45,10 @@ class Observer:
 
     def __init__(self, proto: ModelProto, tensors: list[str], bench: Workbench, samples: int) -> None:
         shown = surgery.copy(proto)
-        outputs = {item.name for item in shown.graph.output}
-        typed = {item.name: item for item in (*shown.graph.value_info, *shown.graph.input)}
-        shown.graph.output.extend(typed[name] for name in tensors if name not in outputs)
+        graph = shown.graph
+        typed = {item.name: item for item in (*graph.value_info, *graph.input, *graph.output)}
+        surgery.refill(graph.output, [typed[name] for name in tensors])
+        sharing.drop_unused(graph)  # what lies behind the last of them need not run
         options = surgery.session_options(bench.threads)
         # Fused or rewritten nodes would no longer write every tensor that is to be seen.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
