@@ -16,9 +16,8 @@ from workers.contract import Contract, TokenizerSpec
 from workers.errors import EngineError, YoursToFix
 from workers.evaluation.sessions import Feed, fit_feed, open_session, run
 from workers.graph import cache, surgery
-from workers.ticket import DECODER_FILE
 
-LENDER = "model.onnx"  # what the network is called in a bundle
+LENDER, DERIVED = "model.onnx", "decode.onnx"  # the network is called so in a bundle
 PAST_TOKENS = 64
 # Length of the difference over that of the scores around their mean. Where activations are rounded by the range of a
 # whole window, one token alone is rounded otherwise; a graph that looked at the wrong tokens would be off by 1.
@@ -89,7 +88,7 @@ def decoders(
         DoesNotDecode: if one of the two does not.
     """
     made = {
-        path: decoder(path, sample, contract, file=folder / str(number) / DECODER_FILE, threads=threads)
+        path: decoder(path, sample, contract, file=folder / str(number) / DERIVED, threads=threads)
         for number, path in enumerate(dict.fromkeys((before, after)))
     }
     return made[before], made[after]

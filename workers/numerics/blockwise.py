@@ -153,7 +153,7 @@ def compensated(weight: Floats, seconds: NDArray[np.float64], *, bits: int, size
         seconds: (inputs, inputs), the second moments X'X of what the layer reads.
     """
     outputs, inputs = weight.shape
-    strength = np.diag(seconds)
+    strength = np.diag(seconds).astype(np.float32)
     weighted = _weighted_squares(in_blocks(strength[None], size)[0])
     grid = fit_clipped(in_blocks(weight, size), bits=bits, symmetric=symmetric, loss=weighted)
     order = np.argsort(-strength, kind="stable")
