@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers import evaluation, formats, intake
+from workers import datasets, evaluation, formats, intake
 from workers.contract import Contract, Task
 from workers.device import host, profile, versions
 from workers.elsewhere import elsewhere
@@ -17,6 +17,7 @@ from workers.errors import OursToFix, YoursToFix
 from workers.events import Evaluated, Judged, Progress, StepFinished, StepStarted
 from workers.facts import ModelFacts, Role
 from workers.report import (
+    Changes,
     Delta,
     Environment,
     Latency,
@@ -116,12 +117,22 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
         notes=(*_notes(shop, data), *evaluation.left_out(before, model.contract), *filter(None, [served.note])),
         emulation=elsewhere(shop, after_path, facts, data, model.contract),
         headline=next((metric.name for metric in evaluation.applying(before, model.contract)), ""),
-        changes=evaluation.changes(
-            before, after, model.contract, classes=data.facts.target.classes, seed=shop.order.seed
+        changes=_with_texts(
+            evaluation.changes(before, after, model.contract, classes=data.facts.target.classes, seed=shop.order.seed),
+            data,
         ),
         work={"baseline": _work(facts[0]), "result": _work(facts[1])},
         window=window,
     )
+
+
+def _with_texts(changes: Changes, data: Data) -> Changes:
+    """The changes with rows of the file, and how their texts begin."""
+    samples = (
+        one.model_copy(update={"row": datasets.line(data, one.row), "text": datasets.excerpt(data, one.row)})
+        for one in changes.samples
+    )
+    return changes.model_copy(update={"samples": tuple(samples)})
 
 
 def _work(facts: ModelFacts) -> NetworkWork:

@@ -319,12 +319,13 @@ class ClassShift(Frozen):
 
 
 class ChangedSample(Frozen):
-    """A test row that the two networks answer differently, by its number in the dataset."""
+    """A test row that the two networks answer differently, by its number in the dataset; ``text``: how a text begins."""
 
     row: int
     before: str
     after: str
     label: str = ""
+    text: str = ""
 
 
 class Changes(Frozen):

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from workers import datasets, evaluation
 from workers.contract import Contract, Task
 from workers.evaluation.answers import most_named
+from workers.evaluation.changes import place
 from workers.evaluation.predictions import Predictions
 from workers.events import Sample, Tried
 from workers.facts import Role
 from workers.metric import metrics
 from workers.numerics.classes import NO_CLASS
-from workers.numerics.retrieval import documents_of, ranks
+from workers.numerics.retrieval import asking, documents_of, ranks
 from workers.report import Interval
 from workers.workbench import Data
 
@@ -85,13 +86,12 @@ def _queries(data: Data, predictions: Predictions) -> Iterator[Sample]:
 
     labels = predictions.labels
     assert labels is not None
-    documents = documents_of(labels)
-    asking = np.flatnonzero((labels[:, 1] == 0) & np.isin(labels[:, 0], documents))
+    of = len(documents_of(labels))
     places = ranks(predictions.outputs, labels)
-    for position, place in zip(asking[:SAMPLES], places, strict=False):
+    for position, rank in zip(np.flatnonzero(asking(labels))[:SAMPLES], places, strict=False):
         row = int(predictions.rows[position])
-        said = f"its document comes {'first' if place == 1 else f'at place {place}'} of {len(documents)}"
-        yield Sample(row=row // 2, label="", prediction=said, right=bool(place == 1), text=datasets.excerpt(data, row))
+        said = f"{place(int(rank))} of {of}"
+        yield Sample(row=datasets.line(data, row), label="", prediction=said, right=bool(rank == 1), text=datasets.excerpt(data, row))
 
 
 def _sample(data: Data, predictions: Predictions, position: int, contract: Contract) -> Sample:

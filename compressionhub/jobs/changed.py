@@ -15,6 +15,7 @@ SAME = {
     Task.CLASSIFICATION: "same answer as the baseline",
     Task.REGRESSION: "within 5 % of the spread of the baseline's answers",
     Task.EMBEDDING: "same nearest neighbour as the baseline's",
+    Task.CAUSAL_LM: "passages whose losses moved by at most 5 %",
     Task.OTHER: "output within 5 % of the baseline's length",
 }
 
@@ -29,6 +30,7 @@ class ChangedRow(Frozen):
 
     row: int
     label: str
+    text: str
     before: str
     after: str
     word: str = ""
@@ -49,7 +51,7 @@ class Changed(Frozen):
 def described(changes: Changes, contract: Contract | None) -> Changed:
     """The changes of a result in words."""
     task = contract.task if contract else Task.OTHER
-    whole = changes.broken is not None and contract is not None and contract.outputs[0].per == "sample"
+    whole = changes.broken is not None and task is Task.CLASSIFICATION and contract.outputs[0].per == "sample"
     rows = tuple(_row(sample, one_answer=whole) for sample in changes.samples)
     return Changed(
         headline=_headline(changes, len(rows)),
@@ -71,12 +73,13 @@ def _figures(changes: Changes, task: Task) -> list[Figure]:
     figures = [
         Figure(
             value=units.percent(agreement.value),
-            text=f"{SAME[task]} ({units.span(100 * agreement.low, 100 * agreement.high, 2)} %)",
+            text=f"{_same(changes, task)} ({units.span(100 * agreement.low, 100 * agreement.high, 2)} %)",
         )
     ]
     if changes.broken is not None and changes.fixed is not None:
-        figures.append(Figure(value=units.count(changes.broken), text="right before, wrong now"))
-        figures.append(Figure(value=units.count(changes.fixed), text="wrong before, right now"))
+        right, wrong = ("found first", "not") if task is Task.EMBEDDING else ("right", "wrong")
+        figures.append(Figure(value=units.count(changes.broken), text=f"{right} before, {wrong} now"))
+        figures.append(Figure(value=units.count(changes.fixed), text=f"{wrong} before, {right} now"))
     else:
         moved = changes.distance
         figures.append(
@@ -88,6 +91,12 @@ def _figures(changes: Changes, task: Task) -> list[Figure]:
         )
     shift = worst_class(changes.classes, labelled=changes.broken is not None)
     return [*figures, shift] if shift else figures
+
+
+def _same(changes: Changes, task: Task) -> str:
+    if task is Task.EMBEDDING and changes.broken is not None:
+        return "document at the same place as by the baseline"
+    return SAME[task]
 
 
 def worst_class(classes: Sequence[ClassShift], *, labelled: bool) -> Figure | None:
@@ -116,7 +125,7 @@ def _points(shift: ClassShift) -> str:
 
 def _row(sample: ChangedSample, *, one_answer: bool) -> ChangedRow:
     """``one_answer``: the sample has one answer that is right or wrong."""
-    plain = ChangedRow(row=sample.row, label=sample.label, before=sample.before, after=sample.after)
+    plain = ChangedRow(row=sample.row, label=sample.label, text=sample.text, before=sample.before, after=sample.after)
     if not one_answer:
         return plain
     if sample.before == sample.label:

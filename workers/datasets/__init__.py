@@ -22,7 +22,7 @@ from workers.workbench import Data
 if TYPE_CHECKING:
     from workers.ticket import DataOptions
 
-__all__ = ["excerpt", "inspect", "open_data", "picture"]
+__all__ = ["excerpt", "inspect", "line", "open_data", "picture"]
 
 MOST_CLASSES_COUNTED = 1000
 
@@ -91,6 +91,11 @@ def _divide(raw: Raw, contract: Contract | None, options: "DataOptions", *, seed
 def excerpt(data: Data, row: int) -> str:
     """How the text of a row begins; empty where rows are no texts."""
     return data.excerpt(row) if isinstance(data, OpenedTexts) else ""
+
+
+def line(data: Data, row: int) -> int:
+    """The row of the file behind a row that was fed: of a pair, its two texts are fed."""
+    return data.line(row) if isinstance(data, OpenedTexts) else row
 
 
 def _facts(divided: Divided) -> DatasetFacts:

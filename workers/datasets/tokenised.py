@@ -79,8 +79,12 @@ class OpenedTexts:
     def excerpt(self, row: int) -> str:
         """How the text of a row begins; of pairs, rows count texts as ``Batch.rows`` does."""
         name = (DOCUMENT if row % 2 else QUERY) if self.is_pairs else TEXT
-        text = " ".join(self._column(name)[row // 2 if self.is_pairs else row].split())
+        text = " ".join(self._column(name)[self.line(row)].split())
         return text if len(text) <= EXCERPT else text[: EXCERPT - 1].rstrip() + "…"
+
+    def line(self, row: int) -> int:
+        """The row of the file that a text stands in."""
+        return row // 2 if self.is_pairs else row
 
     def _of(self, role: Role) -> Tokens:
         if role not in self._rows:

@@ -5,7 +5,8 @@ Two answers are the same
 - of classes: when they name the same class (for each frame or pixel, where each has one);
 - of numbers: when every one lies within 5 % of the standard deviation of the baseline's answers. Errors of that
   size and no correlation with the answer add a four-hundredth to its variance;
-- of embeddings: when the nearest other sample, by cosine, is the same one. That is what a search would return;
+- of embeddings: when the nearest other sample, by cosine, is the same one. That is what a search would return. Of
+  queries with documents: when the query's document comes at the same place, and it is right where it comes first;
 - of anything else: when the output moved by at most 5 % of the outputs' root mean square length.
 """
 
@@ -23,6 +24,7 @@ from workers.numerics.bootstrap import percentiles, resampled_means
 from workers.numerics.classes import NO_CLASS, Classes
 from workers.numerics.intervals import share_like, wilson
 from workers.numerics.neighbours import nearest
+from workers.numerics.retrieval import asking, ranks
 from workers.report import ChangedSample, Changes, ClassShift, Interval
 
 TOLERANCE = 0.05
@@ -51,6 +53,8 @@ def changes(
     distance = _distance(before.outputs, after.outputs, seed)
     if contract.task is Task.CLASSIFICATION:
         return _of_classes(before, after, contract, contract.classes or tuple(classes), distance, seed)
+    if contract.task is Task.EMBEDDING and is_pairs(before):
+        return _of_queries(before, after, distance)
     if contract.task is Task.EMBEDDING and len(before) > 2:
         return _of_embeddings(before, after, distance)
     return _of_numbers(before, after, contract, distance)
@@ -186,6 +190,38 @@ def _of_embeddings(before: Predictions, after: Predictions, distance: Interval) 
             for place in np.flatnonzero(~same)[:MOST_SAMPLES]
         ),
     )
+
+
+def is_pairs(predictions: Predictions) -> bool:
+    """Whether the rows are queries and their documents, in turn (see ``workers.datasets.tokenised``)."""
+    labels = predictions.labels
+    return labels is not None and labels.ndim == 2 and labels.shape[1] == 2 and bool((labels[:, 1] == 0).any())
+
+
+def _of_queries(before: Predictions, after: Predictions, distance: Interval) -> Changes:
+    """Rows are those of the queries among the texts."""
+    labels = before.labels
+    assert labels is not None
+    rows = before.rows[asking(labels)]
+    was, now = ranks(before.outputs, labels), ranks(after.outputs, labels)
+    broken, fixed = (was == 1) & (now > 1), (was > 1) & (now == 1)
+    order = np.lexsort((-np.abs(now - was), ~fixed, ~broken))
+    return Changes(
+        compared=len(was),
+        agreement=_share(was == now),
+        broken=int(broken.sum()),
+        fixed=int(fixed.sum()),
+        distance=distance,
+        samples=tuple(
+            ChangedSample(row=int(rows[at]), before=place(int(was[at])), after=place(int(now[at])))
+            for at in order[: int((was != now).sum())][:MOST_SAMPLES]
+        ),
+    )
+
+
+def place(rank: int) -> str:
+    """Where a query's document comes, in words."""
+    return "its document comes first" if rank == 1 else f"its document comes at place {rank}"
 
 
 def _share(same: Flags) -> Interval:

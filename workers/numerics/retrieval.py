@@ -12,6 +12,11 @@ def documents_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.unique(labels[labels[:, 1] == 1, 0])
 
 
+def asking(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of (texts, 2) labels are queries whose document is among the texts."""
+    return (labels[:, 1] == 0) & np.isin(labels[:, 0], documents_of(labels))
+
+
 def ranks(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """The place of each query's document by cosine, 1 for the nearest; ties count against it.
 
@@ -21,15 +26,15 @@ def ranks(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[n
             stands there twice counts once; queries whose document is not among the texts are left out.
 
     Returns:
-        One rank per query that is left.
+        One rank per query that is left, see ``asking``.
     """
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit = vectors / np.maximum(lengths, 1e-30)
     numbers, is_document = labels[:, 0], labels[:, 1] == 1
     known, first = np.unique(numbers[is_document], return_index=True)
     documents = unit[is_document][first]
-    asking = ~is_document & np.isin(numbers, known)
-    queries, right = unit[asking], np.searchsorted(known, numbers[asking])
+    asks = asking(labels)
+    queries, right = unit[asks], np.searchsorted(known, numbers[asks])
     if not len(queries):
         raise ValueError("expected at least one query with its document")
     found = np.empty(len(queries), dtype=np.int64)

@@ -48,3 +48,18 @@ def test_beyond_eight_rows_the_rest_waits_behind_a_click():
 
     assert len(card.rows) == 8 and len(card.more) == 22
     assert "within 5 % of the spread" in card.figures[0].text
+
+
+def test_queries_are_said_to_be_found_or_not_with_the_text_of_each():
+    sample = ChangedSample(
+        row=7, before="its document comes first", after="its document comes at place 3", text="a cat"
+    )
+
+    card = described(changes(samples=(sample,), classes=()), contract(Task.EMBEDDING))
+
+    assert [figure.text for figure in card.figures[1:]] == [
+        "found first before, not now",
+        "not before, found first now",
+    ]
+    assert card.figures[0].text.startswith("document at the same place")
+    assert (card.rows[0].text, card.rows[0].word) == ("a cat", "")

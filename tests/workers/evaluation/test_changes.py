@@ -122,6 +122,32 @@ def test_embeddings_agree_when_the_nearest_other_sample_is_the_same():
     assert found.samples[0].before == f"nearest: row {100 + was[first]}"
 
 
+def test_queries_are_held_to_the_place_at_which_their_document_comes():
+    rng = np.random.default_rng(5)
+    documents = rng.normal(size=(60, 8))
+    labels = np.stack([np.repeat(np.arange(60), 2), np.tile([0, 1], 60)], axis=1)
+
+    def texts(noise: float) -> np.ndarray:
+        queries = documents + noise * rng.normal(size=documents.shape)
+        return np.stack([queries, documents], axis=1).reshape(120, 8)
+
+    def places(vectors: np.ndarray) -> list[int]:
+        near = NearestNeighbors(n_neighbors=60, metric="cosine").fit(vectors[1::2])
+        return [list(row).index(at) + 1 for at, row in enumerate(near.kneighbors(vectors[0::2], return_distance=False))]
+
+    before, after = texts(0.7), texts(1.0)
+    found = changes(made(before, labels), made(after, labels), contract_for(Task.EMBEDDING, "embedding"), seed=0)
+
+    was, now = np.array(places(before.astype(np.float32))), np.array(places(after.astype(np.float32)))
+    assert found.compared == 60 and found.agreement.value == np.mean(was == now)
+    assert (found.broken, found.fixed) == (np.sum((was == 1) & (now > 1)), np.sum((was > 1) & (now == 1)))
+    assert found.broken and found.fixed
+    at = (found.samples[0].row - 100) // 2
+    assert found.samples[0].before == "its document comes first"
+    assert found.samples[0].after == f"its document comes at place {now[at]}"
+    assert len(found.samples) == np.sum(was != now)
+
+
 def test_frames_are_counted_one_by_one_and_those_without_a_label_not_at_all():
     before = np.array([[0, 1, 1], [2, 2, 0]])
     after = np.array([[0, 1, 0], [2, 1, 1]])
