@@ -319,7 +319,7 @@ class ClassShift(Frozen):
 
 
 class ChangedSample(Frozen):
-    """A test row that the two networks answer differently, by its number in the dataset; ``text``: how a text begins."""
+    """A test row that the two networks answer differently, by its number in the dataset. ``text``: its beginning."""
 
     row: int
     before: str

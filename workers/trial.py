@@ -90,8 +90,8 @@ def _queries(data: Data, predictions: Predictions) -> Iterator[Sample]:
     places = ranks(predictions.outputs, labels)
     for position, rank in zip(np.flatnonzero(asking(labels))[:SAMPLES], places, strict=False):
         row = int(predictions.rows[position])
-        said = f"{place(int(rank))} of {of}"
-        yield Sample(row=datasets.line(data, row), label="", prediction=said, right=bool(rank == 1), text=datasets.excerpt(data, row))
+        said, text = f"{place(int(rank))} of {of}", datasets.excerpt(data, row)
+        yield Sample(row=datasets.line(data, row), label="", prediction=said, right=bool(rank == 1), text=text)
 
 
 def _sample(data: Data, predictions: Predictions, position: int, contract: Contract) -> Sample:

@@ -51,7 +51,8 @@ class Changed(Frozen):
 def described(changes: Changes, contract: Contract | None) -> Changed:
     """The changes of a result in words."""
     task = contract.task if contract else Task.OTHER
-    whole = changes.broken is not None and task is Task.CLASSIFICATION and contract.outputs[0].per == "sample"
+    classes = contract is not None and task is Task.CLASSIFICATION and contract.outputs[0].per == "sample"
+    whole = changes.broken is not None and classes
     rows = tuple(_row(sample, one_answer=whole) for sample in changes.samples)
     return Changed(
         headline=_headline(changes, len(rows)),

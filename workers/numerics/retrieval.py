@@ -14,7 +14,8 @@ def documents_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def asking(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of (texts, 2) labels are queries whose document is among the texts."""
-    return (labels[:, 1] == 0) & np.isin(labels[:, 0], documents_of(labels))
+    found: NDArray[np.bool_] = (labels[:, 1] == 0) & np.isin(labels[:, 0], documents_of(labels))
+    return found
 
 
 def ranks(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.int64]:
