@@ -72,7 +72,7 @@ PLACE = {"provider": "azure", "region": "eastus", "instance": "Standard_D4s_v6"}
 SERVED_FOR, REPLACED_FOR = timedelta(days=90), timedelta(days=30)
 JOB_RATES = {"usd_per_hour": 0.202, "watts": 20.0}
 QUESTION = "May it take its baseline's place? (sample)"
-ASKED = "this is a sample of a request. The baseline serves untouched; the report says what the variant changes."
+ASKED = "This is a sample of a request. The baseline serves untouched; the report says what the variant changes."
 JOBS = (
     SampleJob(
         "digits-cnn",

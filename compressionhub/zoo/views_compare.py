@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
@@ -73,7 +74,8 @@ def why(request: HubRequest, pk: UUID, side: str, figure: str) -> HttpResponse:
     found = what_stands_behind(entry, _draft(request).assumed, figure, is_baseline=side == "baseline")
     if not found or side not in ("variant", "baseline"):
         raise Http404
-    return HttpResponse("".join(why_body(amount, title=title) for title, amount in found))
+    told = ((why_body(amount, title=title),) for title, amount in found)
+    return HttpResponse(format_html_join("", '<section class="told">{}</section>', told))
 
 
 def _listed(request: HubRequest, asked: Asked) -> EntryQuerySet:
