@@ -28,8 +28,3 @@ def times(keys: Sequence[UUID]) -> dict[UUID, Timed]:
     while len(_kept) > MOST_KEPT:
         _kept.popitem(last=False)
     return found
-
-
-def forget() -> None:
-    """Read every record anew; for tests that edit what nobody may edit."""
-    _kept.clear()
