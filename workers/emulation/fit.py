@@ -2,7 +2,7 @@
 
 A profile takes part when its file ends in a ``[fit]`` table that names ``measured_on``, ``processor`` and
 ``threads``. ``--write`` replaces those tables; without it only the cross-validated figures are shown. ``--costs``
-searches the two shared costs that were taken from these tables, and shows them.
+searches the one shared cost that was taken from these tables, that of matrix products, and shows it.
 """
 
 import argparse
@@ -18,16 +18,16 @@ import numpy as np
 
 from workers.device import FOLDER, Fit
 from workers.emulation import fitting
-from workers.emulation.layers import KINDS, op_costs
+from workers.emulation.layers import KINDS, OpCosts, op_costs
 from workers.emulation.predictor import dominant, times_by_kind
-from workers.emulation.tables import RUNTIME, Key, Processor, Tables, read_tables
+from workers.emulation.tables import RUNTIME, Key, Processor, Tables, published_costs, read_tables
 from workers.errors import EngineError, YoursToFix
 
 HEAD = "\n[fit]\n"
 WEAK_MEDIAN = 0.25
 FEW_MODELS = 6
 DIGITS = 4
-SEARCHED, SWEEPS, SEARCH_STEPS = ("gemm", "other_bytes"), 3, (0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1)
+GEMM_TRIED = tuple(round(1.1**step, 2) for step in range(-2, 15))  # 0.83 to 3.8
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         if options.costs:
-            return _show_costs(best_costs(options.tables))
+            given = published_costs(options.tables, "cpu")
+            print(f"{'gemm':20} {best_costs(read_tables(options.tables, 'cpu', given), given).gemm}")
+            return 0
         fits = fit_all(options.tables, on=options.date or date.today())  # noqa: DTZ011 a day for a person
     except EngineError as error:
         print(f"{error.message} {error.hint}", file=sys.stderr)
@@ -50,43 +52,39 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def fit_all(folder: Path, *, on: date) -> dict[str, Fit]:
     """The fit of every profile that asks for one, by its key."""
-    wanted = {path.stem: tomllib.loads(path.read_text()) for path in sorted(FOLDER.glob("*.toml"))}
-    asked = {key: profile["fit"] for key, profile in wanted.items() if "fit" in profile}
     found: dict[str, Fit] = {}
     for processor in get_args(Processor):
-        names = {
-            key: (fit["measured_on"], fit["threads"]) for key, fit in asked.items() if fit["processor"] == processor
-        }
-        if names:
-            found |= _fit_these(names, read_tables(folder, processor, op_costs(processor)), processor, on)
+        if names := asked(processor):
+            found |= fit_these(names, read_tables(folder, processor, op_costs(processor)), processor, on)
     return dict(sorted(found.items()))
 
 
-def best_costs(folder: Path) -> dict[str, float]:
-    """The costs of ``SEARCHED`` that explain all CPU tables best, the others as they are; one after the other."""
-    costs = op_costs("cpu")
-    usual = _usual(read_tables(folder, "cpu", costs))
-    for _ in range(SWEEPS):
-        for name in SEARCHED:
-            tried = [costs.model_copy(update={name: getattr(costs, name) * step}) for step in SEARCH_STEPS]
-            costs = min(tried, key=lambda costs: _loss(read_tables(folder, "cpu", costs), usual))
-    return {name: getattr(costs, name) for name in SEARCHED}
+def asked(processor: Processor) -> dict[str, Key]:
+    """The table that each profile with a fit names, by the key of the profile."""
+    read = {path.stem: tomllib.loads(path.read_text()) for path in sorted(FOLDER.glob("*.toml"))}
+    fits = {key: profile["fit"] for key, profile in read.items() if "fit" in profile}
+    return {key: (fit["measured_on"], fit["threads"]) for key, fit in fits.items() if fit["processor"] == processor}
+
+
+def best_costs(tables: Tables, given: OpCosts) -> OpCosts:
+    """The given costs with that of matrix products which explains the tables best; untouched where they time none."""
+    if not any(layer.kind == "gemm" for model in tables.models for layer in tables.layers[model]):
+        return given
+    usual = _usual(tables)
+    tried = [given.model_copy(update={"gemm": gemm}) for gemm in GEMM_TRIED]
+    return min(tried, key=lambda each: fitting.loss(tables.under(each).work, tables.log_s, usual))
 
 
 def _usual(tables: Tables) -> fitting.Usual:
     return fitting.usual_parameters(tables.work, tables.log_s)
 
 
-def _loss(tables: Tables, usual: fitting.Usual) -> float:
-    return fitting.loss(tables.work, tables.log_s, usual)
+def fit_these(names: dict[str, Key], tables: Tables, processor: Processor, on: date) -> dict[str, Fit]:
+    """The fits of some profiles, each named by its key in the tables.
 
-
-def _show_costs(costs: dict[str, float]) -> int:
-    print("\n".join(f"{name:20} {value:.3f}" for name, value in costs.items()))
-    return 0
-
-
-def _fit_these(names: dict[str, Key], tables: Tables, processor: Processor, on: date) -> dict[str, Fit]:
+    Raises:
+        YoursToFix: if the tables lack one.
+    """
     usual = _usual(tables)
     parameters = fitting.fit(tables.work, tables.log_s, usual)
     residuals = fitting.left_out(tables.work, tables.log_s)

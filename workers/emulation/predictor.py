@@ -6,7 +6,7 @@ measurement.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -21,7 +21,7 @@ LEAST_BAND = {"C": 0.15, "D": 0.50}
 TAIL = 0.05
 UNSEEN_KIND = 2.0
 OTHER_RUNTIME = 1.5
-HOST_EXPONENT, HOST_EXPONENT_THREADS = 0.4, 0.3  # one thread; more: on published tables its residuals carry less over
+HOST_SHARE, HOST_FAR = 0.4, 0.3  # of a host's residual, and from where on it no longer counts by its size
 # How many times weigh as much as having none.
 DOUBT_SAME_RUNTIME, DOUBT_OTHER_RUNTIME, DOUBT_OTHER_PRECISION = 9.0, 0.25, 1.0
 LEAST_PAIRS = 3
@@ -114,8 +114,13 @@ class _Spread(Frozen):
         return _Spread(low=-math.hypot(self.low, other.low), high=math.hypot(self.high, other.high))
 
 
-def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
+def predict(
+    ask: Ask, profile: DeviceProfile, *, find: Callable[[str], DeviceProfile] | None = None
+) -> Prediction:
     """Predict the time of one sample on a profile.
+
+    Args:
+        find: looks up the profile that ``ask.host`` names; among those on file where it is not given.
 
     Returns:
         The time with its band and notes; or no time and the reason, where the profile has no fitted parameters,
@@ -125,7 +130,7 @@ def predict(ask: Ask, profile: DeviceProfile) -> Prediction:
     Raises:
         YoursToFix: if ``ask.host`` names no known profile.
     """
-    host = None if ask.host is None else device.profile(ask.host.device)
+    host = None if ask.host is None else (find or device.profile)(ask.host.device)
     anchors = _anchors(ask, profile)
     if (own := _own_time(ask, anchors)) is not None:
         return _measured(own, ask, profile)
@@ -327,10 +332,18 @@ def _host_factor(ask: Ask, fit: Fit, host: DeviceProfile | None) -> tuple[float,
     expected = float_ms(ask.layers, host.fit) / (_int8(host.fit)[0] if _is_int8(ask, host.fit) else 1.0)
     if not expected:
         return 1.0, []
-    exponent = HOST_EXPONENT if host.fit.threads == 1 else HOST_EXPONENT_THREADS
-    off = ask.host.p50_ms / expected
-    note = f"corrected by the time on {host.title}, {off:.2f} times its prediction, to the power {exponent}"
-    return off**exponent, [note]
+    off = math.log(ask.host.p50_ms / expected)
+    factor = math.exp(carried(off))
+    return factor, [f"times {factor:.2f}: the time on {host.title} is {math.exp(off):.2f} times its prediction"]
+
+
+def carried(off: float) -> float:
+    """What a residual ln(measured / predicted) on one device leads one to expect on another for the same network.
+
+    Part of it is the network's own and seen everywhere, part belongs to the device that was timed: a far one rather
+    to the device, so that no time there moves a prediction by more than 13 %.
+    """
+    return HOST_SHARE * off / math.hypot(1, off / HOST_FAR)
 
 
 def _is_int8(ask: Ask, fit: Fit) -> bool:

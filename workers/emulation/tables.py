@@ -1,18 +1,19 @@
 """Published latency tables as matrices: which device took how long for which network."""
 
 import csv
+import json
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from workers.emulation.layers import Layer, OpCosts, work
+from workers.emulation.layers import Layer, OpCosts, op_costs, work
 from workers.errors import YoursToFix
 
-MEASUREMENTS, FEATURES = "measurements-calibrate.csv", "model_features.csv"
+MEASUREMENTS, FEATURES, COSTS = "measurements-calibrate.csv", "model_features.csv", "op_table.json"
 RUNTIME = "ncnn"
 LEAST_MODELS = 6
 UNITS = {"cpu": "cpu", "gpu": "gpu-vulkan"}
@@ -42,13 +43,22 @@ class Tables:
     int8_speedups: dict[Key, tuple[float, ...]]
     sources: dict[Key, str]
 
-    def without(self, model: int) -> "Tables":
-        """The same tables, had they never timed one network."""
-        kept = [i for i in range(len(self.models)) if i != model]
-        models = [self.models[i] for i in kept]
-        return Tables(
-            self.keys, models, self.layers, self.work[kept], self.log_s[:, kept], self.int8_speedups, self.sources
+    def without(self, models: Collection[str]) -> "Tables":
+        """The same tables, had they never timed some networks."""
+        kept = [i for i, model in enumerate(self.models) if model not in models]
+        return replace(
+            self, models=[self.models[i] for i in kept], work=self.work[kept], log_s=self.log_s[:, kept]
         )
+
+    def under(self, costs: OpCosts) -> "Tables":
+        """The same tables, with the work as other costs by kind of layer make it."""
+        return replace(self, work=_work_of([self.layers[model] for model in self.models], costs))
+
+
+def published_costs(folder: Path, processor: Processor) -> OpCosts:
+    """The costs per multiply-accumulate as the reference data state them, with our weights of other layers."""
+    stated = json.loads((folder / COSTS).read_text())[processor]
+    return op_costs(processor).model_copy(update=stated)
 
 
 def read_layers(folder: Path) -> dict[str, tuple[Layer, ...]]:
@@ -75,12 +85,15 @@ def read_tables(folder: Path, processor: Processor, costs: OpCosts) -> Tables:
             hint="Name the folder of the reference data.",
             code="fit.no-tables",
         )
-    sums = [work(layers[model], costs) for model in models]
     log_s = [[floats[key].get(model, np.nan) for model in models] for key in keys]
     pairs = {key: tuple(np.exp(floats[key][m] - t) for m, t in ints[key].items() if m in floats[key]) for key in keys}
-    return Tables(
-        keys, models, layers, np.array([[s.macs, s.bytes, s.layers] for s in sums]), np.array(log_s), pairs, sources
-    )
+    weighed = _work_of([layers[model] for model in models], costs)
+    return Tables(keys, models, layers, weighed, np.array(log_s), pairs, sources)
+
+
+def _work_of(networks: Sequence[Sequence[Layer]], costs: OpCosts) -> np.ndarray:
+    sums = [work(layers, costs) for layers in networks]
+    return np.array([[each.macs, each.bytes, each.layers] for each in sums])
 
 
 Times = dict[Key, dict[str, float]]

@@ -104,15 +104,30 @@ def host(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(("threads", "exponent"), [(1, 0.4), (8, 0.3)])
-def test_a_network_slower_than_predicted_on_a_host_is_expected_slower_elsewhere_too(host, threads, exponent):
-    there, here = a_profile(a_fit()), host(threads)
-    plain, there_plain = band(Ask(layers=network()), here).value, band(Ask(layers=network()), there).value
+def moved_by(times: float, host: device.DeviceProfile) -> float:
+    """By what a prediction elsewhere is moved when a host takes so many times as long as predicted for it."""
+    there, asked = a_profile(a_fit(effective_macs_per_s=5e9)), network()
+    ask = Ask(layers=asked, host=HostTime(device="host", p50_ms=times * band(Ask(layers=asked), host).value))
+    return band(ask, there).value / band(Ask(layers=asked), there).value
 
-    moved = band(Ask(layers=network(), host=HostTime(device="host", p50_ms=2 * plain)), there)
 
-    assert moved.value == pytest.approx(there_plain * 2**exponent)
-    assert moved.low < moved.value < moved.high
+@pytest.mark.parametrize("times", [0.9, 1.05])
+def test_a_network_a_little_off_on_a_host_is_expected_four_tenths_as_far_off_elsewhere(host, times):
+    assert moved_by(times, host(1)) == pytest.approx(times**0.4, rel=0.01)
+
+
+def test_a_network_far_off_on_a_host_is_rather_that_hosts_affair(host):
+    assert 1.05 < moved_by(1.5, host(8)) < moved_by(10, host(8)) < math.exp(0.4 * 0.3) < 1.13
+    assert moved_by(1 / 10, host(8)) == pytest.approx(1 / moved_by(10, host(8)))
+
+
+def test_the_band_moves_with_the_time_on_a_host(host):
+    plain = band(Ask(layers=network()), host(1)).value
+
+    found = band(Ask(layers=network(), host=HostTime(device="host", p50_ms=2 * plain)), a_profile(a_fit()))
+
+    assert found.low / found.value == pytest.approx(0.85)
+    assert found.high / found.value == pytest.approx(1.15)
 
 
 def test_a_host_without_a_fit_changes_nothing_and_is_said_to_be_left_out(host):
