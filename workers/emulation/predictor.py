@@ -114,9 +114,7 @@ class _Spread(Frozen):
         return _Spread(low=-math.hypot(self.low, other.low), high=math.hypot(self.high, other.high))
 
 
-def predict(
-    ask: Ask, profile: DeviceProfile, *, find: Callable[[str], DeviceProfile] | None = None
-) -> Prediction:
+def predict(ask: Ask, profile: DeviceProfile, *, find: Callable[[str], DeviceProfile] | None = None) -> Prediction:
     """Predict the time of one sample on a profile.
 
     Args:

@@ -46,9 +46,7 @@ class Tables:
     def without(self, models: Collection[str]) -> "Tables":
         """The same tables, had they never timed some networks."""
         kept = [i for i, model in enumerate(self.models) if model not in models]
-        return replace(
-            self, models=[self.models[i] for i in kept], work=self.work[kept], log_s=self.log_s[:, kept]
-        )
+        return replace(self, models=[self.models[i] for i in kept], work=self.work[kept], log_s=self.log_s[:, kept])
 
     def under(self, costs: OpCosts) -> "Tables":
         """The same tables, with the work as other costs by kind of layer make it."""

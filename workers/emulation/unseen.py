@@ -34,8 +34,14 @@ class Trial:
     model: str
     device: str
     host: str
-    error: float
+    measured_ms: float
+    predicted_ms: float
     held: bool
+
+    @property
+    def error(self) -> float:
+        """|predicted / measured - 1|."""
+        return abs(self.predicted_ms / self.measured_ms - 1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,11 +72,11 @@ def trials(folder: Path, *, families: bool = False) -> list[Trial]:
     given = published_costs(folder, "cpu")
     tables = read_tables(folder, "cpu", given)
     groups = _families(tables) if families else [[model] for model in tables.models]
-    return list(chain.from_iterable(_without(group, tables, given) for group in groups))
+    return list(chain.from_iterable(trials_without(group, tables, given) for group in groups))
 
 
-def _without(models: Collection[str], tables: Tables, given: OpCosts) -> Iterator[Trial]:
-    """Trials of some networks, everything fitted without all of them."""
+def trials_without(models: Collection[str], tables: Tables, given: OpCosts) -> Iterator[Trial]:
+    """Trials of some networks, everything fitted without all of them; ``given`` are the costs that nobody fits."""
     costs = best_costs(tables.without(models), given)
     tables = _at(costs, tables)
     names = asked("cpu")
@@ -94,7 +100,7 @@ def _of_one(
             if band is None:
                 raise ValueError(f"{model} was not predicted on {key}")
             held = band.low <= measured_ms <= band.high
-            yield Trial(model, key, host, abs(band.value / measured_ms - 1), held)
+            yield Trial(model, key, host, measured_ms, band.value, held)
 
 
 def _at(costs: OpCosts, tables: Tables) -> Tables:
