@@ -183,7 +183,8 @@ def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], shap
     target, source = node.args[1], node.args[0]
     made = shapes.sizes.get(node, ())
     before = shapes.sizes.get(source, ()) if isinstance(source, fx.Node) else ()
-    shared = 0 if anatomy.op_type(node) == "Expand" else _common(before, made)
+    may_find_out = anatomy.op_type(node) == "Reshape"  # Expand has no such entry
+    shared = _common(before, made) if may_find_out else 0
     if isinstance(target, tuple):
         place = _counting(target, made, sizes, shared)
         if place is not None:
@@ -192,12 +193,13 @@ def _retarget(module: fx.GraphModule, node: fx.Node, sizes: dict[int, int], shap
         is_listed = anatomy.op_type(target) == "Concat" and len(target.args) == len(made)  # entry by entry
         known = tuple(map(_number, target.args)) if is_listed else made  # else any may be a fixed one
         place = _counting(known, made, sizes, shared)
-        if place is not None:
-            node.update_arg(1, _with_entry(module, node, place, sizes[made[place]], is_listed=is_listed))
+        if place is not None and (may_find_out or known[place] is not None):
+            number = sizes[made[place]] if known[place] is not None else FOUND_OUT
+            node.update_arg(1, _with_entry(module, node, place, number, is_listed=is_listed))
 
 
 def _counting(target: tuple[Any, ...], made: tuple[int, ...], sizes: dict[int, int], shared: int) -> int | None:
-    """Where a target shape counts units with a fixed number, or computes one from them; None where it finds out itself.
+    """Where a target shape counts units with a fixed number, or else computes one; None where it finds out by itself.
 
     Args:
         target: -1 and 0 where a number is found out, None where it is computed.
@@ -206,14 +208,12 @@ def _counting(target: tuple[Any, ...], made: tuple[int, ...], sizes: dict[int, i
     """
     places: tuple[int, ...] = (*range(max(shared, 1), len(made)), *range(1, shared))
     for place in places:
-        becomes = sizes.get(made[place], 0)
-        if becomes and target[place] == made[place]:
+        if made[place] in sizes and target[place] == made[place]:
             return place
-        if becomes == FOUND_OUT and target[place] is None and FOUND_OUT not in target:
-            return place
-        if place >= shared and target[place] == -1:
+        if place >= shared and target[place] == FOUND_OUT:
             return None
-    return None
+    computed = (place for place in places if made[place] in sizes and target[place] is None)
+    return None if FOUND_OUT in target else next(computed, None)
 
 
 def _common(one: tuple[int, ...], other: tuple[int, ...]) -> int:

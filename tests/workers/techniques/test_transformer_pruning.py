@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.workers.graph_fx.agreement import fed, run
-from tests.workers.techniques.transformers import bench_for, bert, decoder, encoder, grouped, packed, vit
+from tests.workers.techniques.transformers import bench_for, bert, decoder, encoder, grouped, packed, usual, vit
 from workers import formats
 from workers.errors import Stopped, YoursToFix
 from workers.events import Log
@@ -14,7 +14,11 @@ from workers.graph.fx import to_onnx, to_torch
 from workers.techniques.transformer_pruning import TransformerPruning
 from workers.training import anatomy, evidence, samples, slimming
 
-MODELS = {"bert": bert, "encoder": encoder, "vit": vit, "decoder": decoder, "grouped": grouped, "packed": packed}
+MODELS = {
+    "bert": bert, "encoder": encoder, "vit": vit, "decoder": decoder, "grouped": grouped, "packed": packed,
+    "usual": lambda: usual(free=True), "usual with weights": lambda: usual(weights=True, free=True),
+    "usual, fixed": usual, "usual, fixed to one": lambda: usual(batch=1, weights=True),
+}  # fmt: skip
 EACH = pytest.mark.parametrize("kind", MODELS)
 
 

@@ -164,14 +164,14 @@ class Packed(nn.Module):
         return x + self.narrow(torch.relu(self.wide(self.norm2(x))))
 
 
+STREAM = Contract(task=Task.OTHER, inputs=(InputSpec(name="in0", shape=(5, 24)),), outputs=(OutputSpec(name="out"),))
+
+
 def stream(block: Callable[[], nn.Module]) -> LoadedModel:
     """Two blocks one after the other on (N, 5, 24)."""
-    contract = Contract(
-        task=Task.OTHER, inputs=(InputSpec(name="in0", shape=(5, 24)),), outputs=(OutputSpec(name="out"),)
-    )
     torch.manual_seed(0)
     network = randomize(nn.Sequential(block(), block()))
-    return LoadedModel(proto=exported(network, torch.zeros(2, 5, 24)), contract=contract)
+    return LoadedModel(proto=exported(network, torch.zeros(2, 5, 24)), contract=STREAM)
 
 
 def grouped() -> LoadedModel:
@@ -180,6 +180,30 @@ def grouped() -> LoadedModel:
 
 def packed() -> LoadedModel:
     return stream(Packed)
+
+
+class Usual(nn.Module):
+    """Attention by ``nn.MultiheadAttention``, which puts tokens before rows and the heads of all rows on one axis."""
+
+    def __init__(self, *, weights: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(24, 6, batch_first=True)
+        self.norm1, self.norm2 = nn.LayerNorm(24), nn.LayerNorm(24)
+        self.wide, self.narrow = nn.Linear(24, 40), nn.Linear(40, 24)
+        self.weights = weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm1(x)
+        x = x + self.attention(y, y, y, need_weights=self.weights)[0]
+        return x + self.narrow(torch.relu(self.wide(self.norm2(x))))
+
+
+def usual(*, batch: int = 2, weights: bool = False, free: bool = False) -> LoadedModel:
+    """Two such blocks on (N, 5, 24), traced with ``batch`` rows, which the file insists on unless ``free``."""
+    torch.manual_seed(0)
+    network = randomize(nn.Sequential(Usual(weights=weights), Usual(weights=weights))).eval()
+    proto = exported(network, torch.randn(batch, 5, 24), free=free)
+    return LoadedModel(proto=proto, contract=STREAM)
 
 
 class Material:

@@ -6,7 +6,7 @@ from onnx import ModelProto, NodeProto
 from torch import fx
 
 from workers.graph import surgery
-from workers.graph.fx import branches, control_flow, fusions, patterns, reshaping
+from workers.graph.fx import batches, branches, control_flow, fusions, patterns, reshaping
 from workers.graph.fx.builder import Builder
 from workers.graph.fx.errors import UnsupportedOperator
 from workers.graph.fx.naming import identifier_path
@@ -23,8 +23,8 @@ def to_torch(proto: ModelProto) -> fx.GraphModule:
 
     Convolutions, linear layers, embeddings, normalisations and recurrent layers become their torch
     modules, everything else functions of the operator table. Shapes are computed in the forward
-    pass, so the batch size is free where the model leaves it free. The network comes in ``eval()``
-    mode; batch normalisation and dropout wake up with ``train()``.
+    pass, so the batch size is free where the model leaves it free, and mostly where it does not. The
+    network comes in ``eval()`` mode; batch normalisation and dropout wake up with ``train()``.
 
     Args:
         proto: opset 11 or newer; weights inside the file.
@@ -41,7 +41,9 @@ def to_torch(proto: ModelProto) -> fx.GraphModule:
     if source.opset < OLDEST_OPSET:
         raise UnsupportedOperator("the whole model", proto.graph.name, f"opset {source.opset}, before {OLDEST_OPSET}")
     patterns.tie(source)
-    return built(Builder(source))
+    module = built(Builder(source))
+    batches.free_shared_axes(module, source.graph.input)
+    return module
 
 
 def built(builder: Builder) -> fx.GraphModule:
