@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from workers.contract import Contract, InputSpec, OutputSpec, Task, TokenizerSpec
 from workers.errors import YoursToFix
 from workers.intake import directory as directories
-from workers.intake import gguf, tokenizing
+from workers.intake import gguf, gguf_settings, tokenizing
 from workers.intake.companions import TOKENIZER_FILE, pack
 from workers.intake.errors import NotConverted
-from workers.intake.families import GGUF_ARCHITECTURES, Head
+from workers.intake.families import Head
 from workers.intake.forms import Form
 
 if TYPE_CHECKING:
@@ -71,26 +71,27 @@ def _of_directory(
 
 def _of_gguf(path: Path, scratch: Path, log: Callable[[str], None]) -> tuple[Network, dict[str, dict[str, object]]]:
     """The network, which has no settings; the file's own tokenizer goes into ``scratch``."""
-    _check_gguf(path)
+    header = _checked_gguf(path)
     log("The GGUF file is in order; bringing its weights back to 32 bits.")
     from workers.intake import networks
 
     copy = scratch / "model.gguf"
     copy.symlink_to(path.resolve())
-    network, tokenizer = networks.of_gguf(copy)
+    network, tokenizer = networks.of_gguf(copy, header)
     (scratch / TOKENIZER_FILE).write_text(tokenizer)
     return network, {}
 
 
-def _check_gguf(path: Path) -> None:
-    architecture = gguf.check(path)
-    if architecture not in GGUF_ARCHITECTURES:
+def _checked_gguf(path: Path) -> gguf.Header:
+    header = gguf.check(path)
+    if header.architecture not in gguf_settings.ALSO:
         raise NotConverted(
-            f"Expected a GGUF file of the architecture {' or '.join(sorted(GGUF_ARCHITECTURES))},"
-            f" found {architecture[:40]!r}.",
+            f"Expected a GGUF file of one of the architectures {', '.join(gguf_settings.ALSO)},"
+            f" found {header.architecture[:40]!r}.",
             hint="Upload the network as a Hugging Face directory instead.",
             code="model.unknown-architecture",
         )
+    return header
 
 
 def _write(

@@ -40,7 +40,6 @@ FAMILIES: dict[str, Family] = {
     "vit": PICTURES,
     "xlm-roberta": TEXT,
 }
-GGUF_ARCHITECTURES = frozenset({"llama"})
 ENDINGS = {
     "ForSequenceClassification": Head.CLASSES,
     "ForImageClassification": Head.PICTURE_CLASSES,

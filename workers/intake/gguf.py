@@ -5,6 +5,7 @@ Source: the format's page, github.com/ggml-org/ggml/blob/master/docs/gguf.md, ve
 
 import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ MOST_ELEMENTS = 1 << 40
 LONGEST_KEY_BYTES = 1 << 16
 MOST_NESTED = 4
 STRING, ARRAY = 8, 9
-SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 DEFAULT_ALIGNMENT = 32
 # Elements in a block and bytes it takes, by the number of the type (ggml.h, GGML_TYPE_*).
 BLOCKS = {
@@ -26,6 +27,15 @@ BLOCKS = {
     20: (32, 18), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 30: (1, 2),
 }  # fmt: skip
 HINT = "Download the file again, or make it anew with llama.cpp's convert_hf_to_gguf.py."
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself: its architecture, for example ``llama``, its numbers, its tensors."""
+
+    architecture: str
+    numbers: dict[str, int | float]
+    tensors: frozenset[str]
 
 
 class _Reader:
@@ -45,7 +55,11 @@ class _Reader:
         self.file.seek(count, 1)
 
     def number(self, form: str) -> int:
-        return int(struct.unpack(f"<{form}", self.take(struct.calcsize(form)))[0])
+        return int(self.value(form))
+
+    def value(self, form: str) -> int | float:
+        found: int | float = struct.unpack(f"<{form}", self.take(struct.calcsize(form)))[0]
+        return found
 
     def text(self, most: int) -> str:
         length = self.number("Q")
@@ -57,11 +71,8 @@ class _Reader:
             raise _broken("names in UTF-8", "other bytes") from None
 
 
-def check(path: Path) -> str:
+def check(path: Path) -> Header:
     """Walk the header and see that every tensor lies inside the file.
-
-    Returns:
-        The architecture, for example ``llama``.
 
     Raises:
         NotConverted: if a count, a length, a type or a place is out of bounds.
@@ -82,22 +93,25 @@ def check(path: Path) -> str:
             raise _broken("an alignment of up to a MiB", str(alignment)[:40])
         start = -(-file.tell() // alignment) * alignment
     _see_they_fit(places, size - start, alignment)
-    architecture = settings.get("general.architecture", "")
-    return architecture if isinstance(architecture, str) else ""
+    return Header(
+        architecture=str(settings.get("general.architecture", "")),
+        numbers={key: value for key, value in settings.items() if isinstance(value, int | float)},
+        tensors=frozenset(name for name, _, _ in places),
+    )
 
 
-def _settings(reader: _Reader, count: int) -> dict[str, str | int]:
-    """The few settings that matter here; all are walked over."""
-    found: dict[str, str | int] = {}
+def _settings(reader: _Reader, count: int) -> dict[str, str | int | float | None]:
+    """Numbers, and the name of the architecture; other settings are walked over and have no value."""
+    found: dict[str, str | int | float | None] = {}
     for _ in range(count):
         key, kind = reader.text(LONGEST_KEY_BYTES), reader.number("I")
         if key in found:
             raise _broken("each setting once", f"{key[:80]!r} twice")
-        found[key] = 0
+        found[key] = None
         if key == "general.architecture" and kind == STRING:
             found[key] = reader.text(64)
-        elif key == "general.alignment" and kind == 4:
-            found[key] = reader.number("I")
+        elif kind in SCALARS:
+            found[key] = reader.value(SCALARS[kind])
         else:
             _skip(reader, kind, 0)
     return found
@@ -105,13 +119,13 @@ def _settings(reader: _Reader, count: int) -> dict[str, str | int]:
 
 def _skip(reader: _Reader, kind: int, depth: int) -> None:
     if kind in SCALARS:
-        reader.skip(SCALARS[kind])
+        reader.skip(struct.calcsize(SCALARS[kind]))
     elif kind == STRING:
         reader.skip(reader.number("Q"))
     elif kind == ARRAY and depth < MOST_NESTED:
         inner, count = reader.number("I"), reader.number("Q")
         if inner in SCALARS:
-            reader.skip(SCALARS[inner] * count)
+            reader.skip(struct.calcsize(SCALARS[inner]) * count)
             return
         if count > reader.size // 8:
             raise _broken("arrays that fit into the file", f"{count:,} members")

@@ -18,9 +18,11 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from workers.intake import gguf_settings
 from workers.intake.directory import Directory
 from workers.intake.errors import EXPORT, SAVE_AGAIN, NotConverted
 from workers.intake.families import Head
+from workers.intake.gguf import Header
 
 TOKENS = ("input_ids", "attention_mask")
 MAY_BE_MISSING = ("pooler", "position_ids", "lm_head", "embeddings_project", "inv_freq")
@@ -226,7 +228,7 @@ def _text_length(directory: Directory, config: Any) -> int:
     return min(usable, default=512)
 
 
-def of_gguf(path: Path) -> tuple[Network, str]:
+def of_gguf(path: Path, header: Header) -> tuple[Network, str]:
     """Load a checked GGUF file, its weights brought back to float32.
 
     Returns:
@@ -236,26 +238,36 @@ def of_gguf(path: Path) -> tuple[Network, str]:
 
     read: Any = load_gguf_checkpoint  # neither is typed
     auto: Any = transformers.AutoModelForCausalLM
-    config = transformers.AutoConfig.for_model(**read(str(path))["config"])
+    config = transformers.AutoConfig.for_model(**gguf_settings.completed(read(str(path))["config"], header))
     with torch.device("meta"):
         empty = auto.from_config(config)
     weights = read(str(path), return_tensors=True, model_to_load=empty)["tensors"]
     with _without_first_weights():
         model = auto.from_config(config, attn_implementation="eager", dtype=torch.float32)
-    said = model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+    try:
+        said = model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+    except RuntimeError as error:
+        raise _no_match(f"shapes that differ: {str(error).splitlines()[-1].strip()[:160]}") from None
     model.tie_weights()
     missing = [name for name in said.missing_keys if not (name == "lm_head.weight" and config.tie_word_embeddings)]
-    if missing or said.unexpected_keys:
-        raise NotConverted(
-            f"Expected all weights of a {config.model_type} network and no others, found {len(missing)} missing"
-            f" and {len(said.unexpected_keys)} strange ones, such as {[*missing, *said.unexpected_keys][0][:80]!r}.",
-            hint="Upload the network as a Hugging Face directory instead.",
-            code="model.weights-missing",
-        )
+    turning = gguf_settings.ROTATIONS in header.tensors
+    strange = len(header.tensors) - len(weights) - turning + len(said.unexpected_keys)
+    if missing or strange:
+        raise _no_match(f"{len(missing)} missing {missing[:3]} and {strange} strange ones")
+    if turning:
+        gguf_settings.turn_slower(model.model.rotary_emb, path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(
         str(path.parent), gguf_file=path.name, local_files_only=True, trust_remote_code=False
     )
     return of_language(model.eval()), tokenizer.backend_tokenizer.to_str()
+
+
+def _no_match(found: str) -> NotConverted:
+    return NotConverted(
+        f"Expected all weights of the network that the GGUF file describes and no others, found {found}.",
+        hint="Upload the network as a Hugging Face directory instead.",
+        code="model.weights-missing",
+    )
 
 
 def _without_first_weights() -> Any:
