@@ -18,6 +18,9 @@ SAME = {
     Task.CAUSAL_LM: "passages whose losses moved by at most 5 %",
     Task.OTHER: "output within 5 % of the baseline's length",
 }
+MOVED = {
+    Task.CAUSAL_LM: "mean change of the losses, relative to their length",
+}
 
 
 class Figure(Frozen):
@@ -38,14 +41,26 @@ class ChangedRow(Frozen):
     icon: str = ""
 
 
+class ClassRow(Frozen):
+    """One class: its shares before and after, their difference in points, and what they rest on."""
+
+    name: str
+    before: str
+    after: str
+    change: str
+    n: str
+
+
 class Changed(Frozen):
-    """The card. ``rows`` are shown at once, ``more`` on demand."""
+    """The card. ``rows`` are shown at once, ``more`` and ``classes`` on demand; ``share`` says what shares are of."""
 
     headline: str
     figures: tuple[Figure, ...]
     labelled: bool
     rows: tuple[ChangedRow, ...]
     more: tuple[ChangedRow, ...]
+    classes: tuple[ClassRow, ...]
+    share: str
 
 
 def described(changes: Changes, contract: Contract | None) -> Changed:
@@ -60,7 +75,14 @@ def described(changes: Changes, contract: Contract | None) -> Changed:
         labelled=any(row.label for row in rows),
         rows=rows[:SHOWN_AT_FIRST],
         more=rows[SHOWN_AT_FIRST:],
+        classes=tuple(map(_class_row, sorted(changes.classes, key=lambda one: one.after - one.before))),
+        share="right answers" if changes.broken is not None else "answers that name it",
     )
+
+
+def _class_row(shift: ClassShift) -> ClassRow:
+    shares = {"before": units.percent(shift.before), "after": units.percent(shift.after)}
+    return ClassRow(name=shift.name, change=f"{_points(shift)} points", n=units.count(shift.n), **shares)
 
 
 def _headline(changes: Changes, listed: int) -> str:
@@ -86,7 +108,7 @@ def _figures(changes: Changes, task: Task) -> list[Figure]:
         figures.append(
             Figure(
                 value=units.percent(moved.value),
-                text="mean change of the output, relative to its length "
+                text=f"{MOVED.get(task, 'mean change of the output, relative to its length')} "
                 f"({units.span(100 * moved.low, 100 * moved.high, 2)} %)",
             )
         )

@@ -7,7 +7,8 @@ Two answers are the same
   size and no correlation with the answer add a four-hundredth to its variance;
 - of embeddings: when the nearest other sample, by cosine, is the same one. That is what a search would return. Of
   queries with documents: when the query's document comes at the same place, and it is right where it comes first;
-- of anything else: when the output moved by at most 5 % of the outputs' root mean square length.
+- of texts, each by its losses per token, and of anything else: when the output moved by at most 5 % of the outputs'
+  root mean square length.
 """
 
 from __future__ import annotations
@@ -151,7 +152,9 @@ def _of_numbers(before: Predictions, after: Predictions, contract: Contract, dis
         moved = _moved(was, now)[:, 0] / (np.sqrt(np.square(was).sum(axis=1).mean()) or 1.0)
     same = moved <= TOLERANCE
     furthest = np.argsort(-moved, kind="stable")[: int(np.sum(~same))][:MOST_SAMPLES]
-    labels = None if before.labels is None else _flat(before.labels)
+    text = contract.task is Task.CAUSAL_LM
+    write = _mean_loss if text else _written
+    labels = None if before.labels is None or text else _flat(before.labels)  # the labels of a text are its tokens
     return Changes(
         compared=len(same),
         agreement=_share(same),
@@ -161,8 +164,8 @@ def _of_numbers(before: Predictions, after: Predictions, contract: Contract, dis
         samples=tuple(
             ChangedSample(
                 row=int(before.rows[place]),
-                before=_written(was[place]),
-                after=_written(now[place]),
+                before=write(was[place]),
+                after=write(now[place]),
                 label="" if labels is None else _written(labels[place]),
             )
             for place in furthest
@@ -256,6 +259,10 @@ def _moved(was: Floats, now: Floats) -> Floats:
 def _flat(outputs: NDArray[np.generic]) -> Floats:
     """(n, values)."""
     return np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
+
+
+def _mean_loss(losses: Floats) -> str:
+    return f"{losses.sum() / max(np.count_nonzero(losses), 1):.4g} a token"  # 0 where the text has ended
 
 
 def _written(values: Floats) -> str:

@@ -1,5 +1,7 @@
 """The card of what changed, against sentences written by hand."""
 
+import pytest
+
 from compressionhub.jobs.changed import SURE_FROM, described
 from tests.compressionhub.jobs.conftest import changes
 from workers.contract import Contract, OutputSpec, Task
@@ -39,6 +41,29 @@ def test_without_labels_it_says_how_far_outputs_moved_and_which_class_is_named_m
     assert [figure.value for figure in card.figures] == ["99.00 %", "5.00 %", "+5.0 points"]
     assert card.figures[2].text.startswith("four is named more often")
     assert card.rows[0].word == "" and not card.labelled
+
+
+def test_every_class_is_there_the_largest_loss_first():
+    shifts = (
+        ClassShift(name="four", before=0.9, after=0.95, n=40),
+        ClassShift(name="three", before=1.0, after=0.8, n=20),
+    )
+
+    card = described(changes(classes=shifts), contract())
+
+    assert [(row.name, row.before, row.after, row.change, row.n) for row in card.classes] == [
+        ("three", "100.00 %", "80.00 %", f"{MINUS}20.0 points", "20"),
+        ("four", "90.00 %", "95.00 %", "+5.0 points", "40"),
+    ]
+    assert card.share == "right answers"
+    assert described(changes(broken=None, fixed=None), contract()).share == "answers that name it"
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_there_are_words_for_every_task(task):
+    card = described(changes(broken=None, fixed=None, classes=()), contract(task))
+
+    assert len(card.figures) == 2 and all(figure.text for figure in card.figures)
 
 
 def test_beyond_eight_rows_the_rest_waits_behind_a_click():

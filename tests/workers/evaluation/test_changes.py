@@ -172,6 +172,18 @@ def test_agreement_of_frames_that_change_together_is_less_certain_than_of_as_man
     assert found.high - found.low == pytest.approx(high - low, rel=0.15)
 
 
+def test_a_text_changes_by_its_mean_loss_and_its_tokens_are_no_labels():
+    contract = Contract(task=Task.CAUSAL_LM, inputs=(), outputs=(OutputSpec(name="logits", meaning="logits"),))
+    before = made([[2.0, 4.0, 0.0], [3.0, 3.0, 3.0]], labels=np.ones((2, 4), np.int64))  # the first text ends early
+    after = made([[2.0, 6.0, 0.0], [3.0, 3.0, 3.01]], labels=before.labels)
+
+    found = changes(before, after, contract, seed=0)
+
+    assert found.agreement.value == 0.5 and found.broken is None
+    (sample,) = found.samples
+    assert (sample.row, sample.before, sample.after, sample.label) == (100, "3 a token", "4 a token", "")
+
+
 def test_other_rows_cannot_be_compared():
     with pytest.raises(ValueError, match="same rows"):
         changes(made(saying(0)), made(saying(0), first_row=7), contract_for(), seed=0)
