@@ -202,8 +202,9 @@ class AuditEntry(models.Model):
 
     @property
     def said(self) -> str:
-        """The details in one line, each value cut short."""
-        return ", ".join(f"{key.replace('_', ' ')} {str(value)[:80]}" for key, value in self.detail.items())
+        """The details in one line, each value cut short, numbers to four digits."""
+        written = {key: f"{one:.4g}" if isinstance(one, float) else str(one)[:80] for key, one in self.detail.items()}
+        return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in written.items())
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:

@@ -32,7 +32,9 @@ def text(found: Sensitivity) -> str:
         best = min(found.tried, key=lambda one: (one.loss.points is None, one.loss.points))
         parts[0] += f"; without {_named(found.excluded)} it loses {loss(best.loss, found.unit)}"
     if found.enough is not None:
-        parts.append(f"From {units.count(found.enough)} calibration rows on, more of them stop to matter")
+        parts.append(
+            f"From {units.count(found.enough)} calibration rows on, more of them change nothing that can be told"
+        )
     elif len(found.calibration) > 1:
         parts.append("More calibration rows still matter at the largest number tried")
     together = sum(layer.together > 1 for layer in _treated(found))
