@@ -244,3 +244,9 @@ def test_two_first_starts_have_two_passwords(db):
     second = actions.first_start()
 
     assert first and second and first[1] != second[1]
+
+
+def test_details_of_the_trail_are_one_line_with_numbers_cut_short():
+    line = AuditEntry(verb="contract.tried", detail={"metric": "mrr", "best_value": 0.9334950267366582, "rows": 2000})
+
+    assert line.said == "metric mrr, best value 0.9335, rows 2000"
