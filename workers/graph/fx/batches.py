@@ -21,6 +21,7 @@ FOUND_OUT = -1
 TOLERANCE = 1e-4  # of the largest value: more rows at once sum in another order
 STEPS_PER_NODE = 20
 FREE_AXIS = 6
+MOST_ROWS = 64
 
 Target = tuple[int, ...]
 Option = tuple[Any, Target | None]
@@ -33,16 +34,18 @@ def free_shared_axes(module: fx.GraphModule, inputs: Iterable[ValueInfoProto]) -
         inputs: of the file.
 
     Returns:
-        Whether the network takes twice the rows and answers each half as before; else it is left as it was.
+        Whether the network takes three times the rows and answers each third as before; else it is left as it was.
     """
     described = list(inputs)
     both, three = _samples(described, 2), _samples(described, 3)
-    if not both or not any(_is_fixed(node) for node in module.graph.nodes):
-        return False
     before = {node: node.args[1] for node in module.graph.nodes if _is_fixed(node)}
+    if not both or not before:
+        return False
     try:
+        expected = [_answer(module, part) for part in _parts(three, 3)]
+        if _gives(module, three, expected):
+            return True
         made = [_Recorder(module).of(part) for part in _parts(both, 2)]
-        expected = [module(*part) for part in _parts(three, 3)]
     except Exception:  # a network that does not take random numbers raises whatever its layers raise
         return False
     repeated = _shrink_repeated(module, rows=len(both[0]) // 2)
@@ -86,10 +89,14 @@ def _put(module: fx.GraphModule, name: str, values: Tensor) -> None:
 
 
 @torch.no_grad()
+def _answer(module: fx.GraphModule, inputs: list[Tensor]) -> Any:
+    return module(*inputs)
+
+
 def _gives(module: fx.GraphModule, inputs: list[Tensor], expected: list[Any]) -> bool:
     """Whether the network answers all rows at once as it answered them part by part."""
     try:
-        return _are_both(module(*inputs), expected)
+        return _are_both(_answer(module, inputs), expected)
     except Exception:  # as above
         return False
 
@@ -230,13 +237,15 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _samples(inputs: Iterable[ValueInfoProto], times: int) -> list[Tensor]:
-    """Several times the rows that a file insists on, random; none where rows are free or unlike.
+    """Several times the rows that a file insists on, random; none where rows are free, unlike, or very many.
 
     Whole numbers are zeros and ones, each row beginning with a one.
     """
     types = [item.type.tensor_type for item in inputs]
     shapes = [[side.dim_value for side in one.shape.dim] for one in types]  # 0 where an axis is free
-    if not shapes or not all(shapes) or len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
+    if not shapes or not all(shapes) or len({shape[0] for shape in shapes}) != 1:
+        return []
+    if not 0 < shapes[0][0] <= MOST_ROWS:
         return []
     random, made = np.random.default_rng(times), []
     for kind, shape in zip(types, shapes, strict=True):
