@@ -165,7 +165,7 @@ class _Search:
         self.runner.env = values
         try:
             if _is_fixed(node):
-                return list(self._reshaped(node, values[node.args[0]]))  # type: ignore[index]
+                return list(self._reshaped(node, values[node.all_input_nodes[0]]))
             value = self.runner.run_node(node)
         except Exception:  # an earlier choice that does not fit raises whatever the layer raises
             return []
@@ -177,7 +177,7 @@ class _Search:
 
     def _places(self, node: fx.Node, made: torch.Size, source: torch.Size) -> list[int]:
         """The axes on which the rows may lie, the likeliest first: the one that holds nothing else, else the last."""
-        before = self.halves[0].get(node.args[0])  # type: ignore[call-overload]
+        before = self.halves[0].get(node.all_input_nodes[0])
         shape = before.shape if isinstance(before, Tensor) else before
         if not isinstance(shape, torch.Size) or len(shape) != len(source):
             return []
