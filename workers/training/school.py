@@ -25,7 +25,7 @@ from workers.training import padding
 from workers.training.network import first_output
 from workers.training.samples import Samples, read
 from workers.training.teacher import Answers, Teacher
-from workers.training.views import PLAIN, View, axes, seen
+from workers.training.views import PLAIN, View, axes, seen_each
 from workers.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class School:
         self.cuts: bool | None = None  # until a network was tried
         self.targets = self._targets(self.train)
         self.counted = self._counted(self.train)
+        self._require_labels_of_every_pixel()
         asked = None if teacher is None else Teacher(teacher, self.names, bench)
         learns = self.weights.teacher > 0
         self.answers = Answers(asked, self.train, self.views, self.axes) if asked and learns else None
@@ -134,11 +135,7 @@ class School:
         if generator is None or self.views == PLAIN:
             return Lesson(rows, torch.zeros_like(rows), inputs)
         views = torch.randint(len(self.views), rows.shape, generator=generator)
-        (pictures,) = inputs
-        for number, view in enumerate(self.views):
-            chosen = (views == number).nonzero().flatten()
-            pictures[chosen] = seen(pictures[chosen], view, self.axes)
-        return Lesson(rows, views, [pictures])
+        return Lesson(rows, views, [seen_each(inputs[0], views, self.views, self.axes)])
 
     def answer(self, module: fx.GraphModule, lesson: Lesson) -> Tensor | tuple[Tensor, ...]:
         """What a network returns for a lesson; texts run without the padding that only longer ones need."""
@@ -155,13 +152,22 @@ class School:
         outputs = first_output(result).float()
         total = outputs.new_zeros(())
         if self.targets is not None and self.weights.labels > 0:
-            total = total + self.weights.labels * self._task_loss(outputs, self.targets[lesson.rows])
+            total = total + self.weights.labels * self._task_loss(outputs, self._seen(self.targets, lesson))
         if self.answers is not None:
-            counted = None if self.counted is None else self.counted[lesson.rows]
+            counted = None if self.counted is None else self._seen(self.counted, lesson)
             total = total + self.weights.teacher * self._teacher_loss(outputs, self.answers.to(lesson), counted)
         if self.hints is not None:
             total = total + self.hints.distance(result, lesson.inputs)
         return total
+
+    def _seen(self, labels: Tensor, lesson: Lesson) -> Tensor:
+        """What is known of a lesson's rows; labels of pixels move with their pictures."""
+        chosen = labels[lesson.rows]
+        if self.views == PLAIN or not self._has_positions:
+            return chosen
+        height, width = (lesson.inputs[0].shape[axis] for axis in self.axes)
+        pictures = chosen.reshape(-1, height, width)  # (rows, pixels) -> (rows, height, width)
+        return seen_each(pictures, lesson.views, self.views, (1, 2)).flatten(1)
 
     def exam(self, module: fx.GraphModule) -> float:
         """The headline metric on validation rows, or the distance from the teacher; higher is better.
@@ -225,6 +231,20 @@ class School:
                 f"Expected the samples on the first axis of every input, found those of {found!r} on another.",
                 hint="Steps that retrain do not work with such networks yet; those that only change weights do.",
                 code="training.samples",
+            )
+
+    def _require_labels_of_every_pixel(self) -> None:
+        """Labels that move with their pictures have to lie on the same grid."""
+        if self.views == PLAIN or not self._has_positions or self.train.labels is None:
+            return
+        pictures, labels = self.train.inputs[self.names[0]].shape, self.train.labels.shape[1:]
+        sides = tuple(pictures[axis] for axis in self.axes)
+        if labels != sides:
+            raise YoursToFix(
+                f"Expected a label for each of {sides[0]} × {sides[1]} pixels, to vary pictures with their labels; "
+                f"found {' × '.join(map(str, labels))} labels.",
+                hint="Do not vary pictures.",
+                code="training.no-pictures",
             )
 
     def _require_a_gradient(self) -> None:

@@ -43,14 +43,14 @@ def axes(contract: Contract) -> tuple[int, int]:
     """The axes of height and width in a batch of pictures.
 
     Raises:
-        YoursToFix: if the network does not read pictures alone, or has an answer for each pixel.
+        YoursToFix: if the network does not read pictures alone, or has an answer for each frame.
     """
     layouts = [spec.layout for spec in contract.inputs]
     per = {spec.per for spec in contract.outputs}
-    if len(layouts) != 1 or layouts[0] not in HEIGHT_AND_WIDTH or per != {"sample"}:
+    if len(layouts) != 1 or layouts[0] not in HEIGHT_AND_WIDTH or not per <= {"sample", "pixel"}:
         raise YoursToFix(
-            "Expected one input that is a picture, with one answer for the whole of it, to vary pictures; found inputs"
-            f" laid out as {', '.join(layouts)}, with answers per {', '.join(sorted(per))}.",
+            "Expected one input that is a picture, with one answer for it or for each pixel, to vary pictures; found"
+            f" inputs laid out as {', '.join(layouts)}, with answers per {', '.join(sorted(per))}.",
             hint="Set the layout in the input contract, or do not vary pictures.",
             code="training.no-pictures",
         )
@@ -69,3 +69,16 @@ def seen(pictures: Tensor, view: View, axes: tuple[int, int]) -> Tensor:
         if pixels := round(share * side) or (1 if share > 0 else -1 if share < 0 else 0):
             pictures = pictures.index_select(axis, (torch.arange(side) - pixels).clamp(0, side - 1))
     return pictures.flip(axes[1]) if view.mirrored else pictures
+
+
+def seen_each(pictures: Tensor, numbers: Tensor, views: tuple[View, ...], axes: tuple[int, int]) -> Tensor:
+    """Pictures, or labels of their pixels, each seen in a way of its own.
+
+    Args:
+        pictures: rows first; changed in place.
+        numbers: of the view of each row, (rows,).
+    """
+    for number, view in enumerate(views):
+        chosen = (numbers == number).nonzero().flatten()
+        pictures[chosen] = seen(pictures[chosen], view, axes)
+    return pictures

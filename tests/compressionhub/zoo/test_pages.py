@@ -5,6 +5,7 @@ from compressionhub.accounts.models import AuditEntry
 from compressionhub.jobs.models import Job
 from compressionhub.zoo import actions
 from compressionhub.zoo.models import Visibility
+from workers.alike import OtherModel
 from workers.report import WindowTimes
 
 
@@ -153,3 +154,17 @@ def test_an_entry_of_a_language_model_says_what_its_times_are_of(bob, adam, fini
     assert "Next token, batch 1" in page and "after 64 earlier tokens" in page and "Latency, batch 1" not in page
     assert "10,000 tokens/s" in page and "next token, batch 1" in page
     assert "Whole window, batch 1" in page and "256 tokens at once" in page
+
+
+def test_an_entry_says_whose_layers_it_has(finished, adam, bob, client):
+    job = finished()
+    other = OtherModel(name="5f0c", file="digits-tiny.onnx", sha256="57" * 32)
+    job.report = job.report_value.model_copy(update={"others": (other,)}).model_dump(mode="json")
+    job.save()
+    entry = actions.publish(job=Job.objects.get(pk=job.pk), by=adam, name="tiny-int8", summary="Taught.")
+    client.force_login(bob)
+
+    page = client.get(entry.get_absolute_url()).content.decode()
+
+    assert "<dt>Student</dt><dd>digits-tiny.onnx, sha256" in page and "57575757…" in page
+    assert "The student came from digits-tiny.onnx" in client.get(job.get_absolute_url()).content.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from tests.workers.graph_fx.networks import UNet, exported
 from tests.workers.techniques.conftest import VNNI, run
 from workers.contract import Contract, InputSpec, OutputSpec, Task
+from workers.errors import YoursToFix
 from workers.events import Log
 from workers.facts import DatasetFacts, Role, RoleFacts, TargetFacts
 from workers.model import LoadedModel
@@ -28,6 +30,7 @@ from workers.techniques.qat_int8 import QatInt8
 from workers.training import School
 from workers.training import teacher as teachers
 from workers.training.school import Weights
+from workers.training.views import VIEWS
 from workers.workbench import Batch, Workbench
 
 CONTRACTS = {
@@ -187,6 +190,42 @@ def test_a_teacher_whose_answers_would_not_fit_is_asked_by_lesson_and_says_the_s
     lesson = held.lesson(torch.tensor([3, 1]))
     assert torch.allclose(held.answers.to(lesson), asked.answers.to(lesson), atol=1e-5)
     assert any("every epoch" in event.text for event in events if isinstance(event, Log))
+
+
+def test_labels_of_pixels_move_with_the_pictures_that_are_varied(tmp_path):
+    shifted = Weights(labels=1, teacher=0)
+    torch.manual_seed(2)
+    model = LoadedModel(proto=exported(UNet(), torch.randn(2, 1, 16, 16)), contract=CONTRACTS["pixel"])
+    spec = model.contract.inputs[0].model_copy(update={"layout": "CHW"})
+    model = replace(model, contract=model.contract.model_copy(update={"inputs": (spec,)}))
+    bench = bench_for(model, "pixel", tmp_path, rows=64)
+    school = School(bench, shifted, None, None, VIEWS["shift-and-mirror"])
+    lesson = school.lesson(torch.arange(64), torch.Generator().manual_seed(3))
+    outputs = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    labels = bench.data.labels[:64].copy()
+    for row, number in enumerate(lesson.views.tolist()):
+        view = VIEWS["shift-and-mirror"][number]
+        down, right = (int(np.sign(share)) for share in (view.down, view.right))  # 4 % of 16 pixels: one
+        ways = [np.clip(np.arange(16) - step, 0, 15) for step in (down, right)]
+        labels[row] = labels[row][np.ix_(*ways)][:, :: -1 if view.mirrored else 1]
+
+    loss = float(school.loss(outputs, lesson))
+
+    known = np.argwhere(labels >= 0)
+    scores = outputs.log_softmax(1).numpy()
+    assert len(set(lesson.views.tolist())) == len(VIEWS["shift-and-mirror"])
+    assert loss == pytest.approx(-np.mean([scores[row, labels[row, y, x], y, x] for row, y, x in known]), rel=1e-4)
+
+
+def test_labels_on_a_coarser_grid_than_their_pictures_cannot_move_with_them(tmp_path):
+    torch.manual_seed(2)
+    model = LoadedModel(proto=exported(UNet(), torch.randn(2, 1, 16, 16)), contract=CONTRACTS["pixel"])
+    spec = model.contract.inputs[0].model_copy(update={"layout": "CHW"})
+    bench = bench_for(replace(model, contract=model.contract.model_copy(update={"inputs": (spec,)})), "pixel", tmp_path)
+    bench.data.labels = bench.data.labels[:, ::4, ::4]
+
+    with pytest.raises(YoursToFix, match=r"16 × 16 pixels.* found 4 × 4"):
+        School(bench, Weights(labels=1, teacher=0), None, None, VIEWS["shift"])
 
 
 QUICK = {"epochs": 6, "learning_rate": 0.01, "batch": 16}
