@@ -1,5 +1,6 @@
 """A perceptron that finds anomalies in the readings of a shuttle's sensors."""
 
+import json
 from pathlib import Path
 
 from compressionhub.site.bench.peers import material
@@ -21,10 +22,16 @@ def _narrow(folder: Path, options: Options) -> Line:
     rig = Rig(network, data, ours.path.parent)
     theirs, own = rig.measure(peer.path, METRIC), rig.measure(ours.path, METRIC)
     return Line(
-        "pruned, trained again, INT8", f"three quarters pruned by hand, INT8: {_said(theirs)}", _said(own),
+        "pruned, trained again, INT8 where faster", f"three quarters pruned by hand, INT8: {_said(theirs)}",
+        f"{_said(own)}, {_precision(ours.path.parent)}",
         "≥ 44×, ≥ 3.5× / 6×, AP −0.001 at most",
         own.at_least(SMALLER, *FASTER) and own.change >= -MOST_LOST, str(ours.took),
     )  # fmt: skip
+
+
+def _precision(run: Path) -> str:
+    """What the artifact ended in, as its manifest says."""
+    return str(json.loads((run / "manifest.json").read_text())["precision"])
 
 
 def _said(found: Measured) -> str:
