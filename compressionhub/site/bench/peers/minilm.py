@@ -40,7 +40,7 @@ def _structural(folder: Path, options: Options) -> Line:
     own = rig.measure(ours.path, METRIC, batches=(1,))
     good = own.change * 100 >= -STRUCTURAL_POINTS and own.at_least(STRUCTURAL_SMALLER, STRUCTURAL_FASTER)
     return Line(
-        "structurally smaller, distilled, INT8", "none without the network's source code",
+        "structurally smaller, taught by pairs and by the original, INT8", "none without the network's source code",
         f"{own.smaller:.2f}×, {own.speeds}, recall@1 {own.points}", "≥ 7×, ≥ 3× at batch 1, recall@1 −2 points at most",
         good, str(ours.took),
     )  # fmt: skip
