@@ -41,7 +41,7 @@ class FilterPruning(Technique):
             "arXiv:1811.00250 (geometric median); Liu et al. 2017, arXiv:1708.06519 (batch-norm scale); "
             "Fang et al. 2023, arXiv:2301.12900 (dependency graph)"
         ),
-        version=2,
+        version=3,
     )
     technique: Literal["filter-pruning"]
     target: Literal["channels", "macs"] = Field(

@@ -1,36 +1,29 @@
 """Structured pruning: whole channels leave a network, together with everything that depends on them.
 
 Which layers must lose the same channels (shortcuts, depthwise convolutions, norms, the layers that read them)
-is found by torch-pruning's dependency graph: Fang et al. 2023, arXiv:2301.12900. How channels are ranked
-is in ``workers.numerics.ranking``.
+is found in ``workers.training.dependencies``, how channels are ranked in ``workers.numerics.ranking``.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-import torch_pruning as tp
 from torch import Tensor, fx, nn
 
 from workers.errors import YoursToFix
 from workers.numerics import ranking
 from workers.numerics.search import first_passing
+from workers.training import silence
+from workers.training.dependencies import MAKES_CHANNELS, PRUNABLE, READS_CHANNELS, Dependencies, width
 from workers.training.network import layer_name
 from workers.workbench import Workbench
 
 Criterion = Literal["l1", "l2", "taylor", "geometric-median", "batch-norm"]
-PRUNABLE = (nn.modules.conv._ConvNd, nn.Linear)
-MAKES_CHANNELS = (
-    tp.prune_conv_out_channels,
-    tp.prune_linear_out_channels,
-    tp.prune_depthwise_conv_out_channels,
-)
 MOST_REMOVED = 0.95  # of the channels of one layer
 
 
@@ -59,15 +52,15 @@ def borders(module: fx.GraphModule) -> tuple[frozenset[str], frozenset[str]]:
 def unsafe(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut, check: Callable[[], None]) -> frozenset[str]:
     """Layers that cannot lose channels, because something fixed further on counts on them.
 
-    Each candidate is halved in a copy, which then must run and answer in the same shape.
+    Each candidate is halved in a copy, which then must run and answer as the network does while nobody reads what went.
     """
-    if _runs(lambda: narrowed(module, example, cut, 0.5), example, _shapes(module, example)):
+    module = silence.strengthened(module)
+    if _is_sound(module, lambda: _cut(module, example, replace(cut, across=False), 0.5), example):
         return frozenset()
     found = set()
-    wanted = _shapes(module, example)
     for name in _candidates(module, cut.kept):
         check()
-        if not _runs(lambda name=name: _halved(module, example, name), example, wanted):  # type: ignore[misc]
+        if not _is_sound(module, lambda name=name: _halved(module, example, name), example):  # type: ignore[misc]
             found.add(name)
     return frozenset(found)
 
@@ -101,10 +94,11 @@ def safe_cut(
     probe = replace(
         wish, kept=kept, criterion="l2" if wish.criterion == "taylor" else wish.criterion
     )  # no gradients yet
-    if keep_first and not can_lose(module, example, probe):
+    fixed = unsafe(module, example, probe, bench.check)
+    if keep_first and not can_lose(module, example, replace(probe, kept=kept | fixed)):
         bench.log("Nothing but the first layer, and what keeps in step with it, can lose channels: it does.")
         probe = replace(probe, kept=kept - (first - last - named))
-    fixed = unsafe(module, example, probe, bench.check)
+        fixed = unsafe(module, example, probe, bench.check)
     if fixed:
         bench.log(f"{len(fixed)} layers keep their width, because something fixed further on counts on it.")
     return replace(wish, kept=probe.kept | fixed)
@@ -112,11 +106,9 @@ def safe_cut(
 
 def can_lose(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut) -> bool:
     """Whether any layer may lose channels at all."""
-    with _quiet():
-        copied = _copied(module)
-        graph = tp.DependencyGraph().build_dependency(copied, example, forward_fn=_run)
-        kept = [copied.get_submodule(name) for name in sorted(cut.kept)]
-        return any(graph.get_all_groups(ignored_layers=kept, root_module_types=PRUNABLE))
+    copied = _copied(module)
+    kept = [copied.get_submodule(name) for name in sorted(cut.kept)]
+    return any(True for _ in Dependencies(copied, example).groups(kept))
 
 
 def narrowed(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut, share: float) -> fx.GraphModule:
@@ -127,18 +119,45 @@ def narrowed(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut, shar
         example: inputs for one run, two rows.
         share: in (0, 1).
     """
-    made = _copied(module)
-    with _quiet():
-        graph = tp.DependencyGraph().build_dependency(made, example, forward_fn=_run)
-        kept = [made.get_submodule(name) for name in sorted(cut.kept)]
-        found = list(graph.get_all_groups(ignored_layers=kept, root_module_types=PRUNABLE))
-        bundles = [bundle for bundle in (_bundle(group, cut.criterion) for group in found) if bundle is not None]
-        for bundle, count in zip(bundles, _counts(bundles, cut, share), strict=True):
-            if count:
-                gone = ranking.expendable(bundle.scores, count=count, groups=bundle.groups)
-                graph.get_pruning_group(bundle.layer, bundle.prune, idxs=gone.tolist()).prune()
-    made.zero_grad(set_to_none=True)
+    return _cut(module, example, cut, share).module
+
+
+def _cut(module: fx.GraphModule, example: tuple[Tensor, ...], cut: Cut, share: float) -> _Narrower:
+    made = _Narrower(module, example)
+    kept = [made.module.get_submodule(name) for name in sorted(cut.kept)]
+    found = (_bundle(group, cut.criterion) for group in made.dependencies.groups(kept))
+    bundles = [bundle for bundle in found if bundle is not None]
+    for bundle, count in zip(bundles, _counts(bundles, cut, share), strict=True):
+        if count:
+            made.lose(bundle, count)
+    made.module.zero_grad(set_to_none=True)
     return made
+
+
+class _Narrower:
+    """A copy of a network on its way to fewer channels, with the channels that its layers still read."""
+
+    def __init__(self, module: fx.GraphModule, example: tuple[Tensor, ...]) -> None:
+        self.module = _copied(module)
+        self.read: dict[str, Tensor] = {}
+        self._paths = {part: path for path, part in self.module.named_modules()}
+        self.dependencies = Dependencies(self.module, example)
+
+    def lose(self, bundle: _Bundle, count: int) -> None:
+        """Take out the channels of a layer with the lowest scores, and what depends on them."""
+        gone = ranking.expendable(bundle.scores, count=count, groups=bundle.groups)
+        group = self.dependencies.of(bundle.layer, gone.tolist())
+        for item in group:
+            if item.dep.handler in READS_CHANNELS:
+                self._forget(item.dep.target.module, item.idxs)
+        group.prune()
+
+    def _forget(self, layer: Any, places: list[int]) -> None:
+        whole = layer.in_channels if hasattr(layer, "in_channels") else layer.in_features
+        read = self.read.setdefault(self._paths[layer], torch.arange(whole))
+        stays = torch.ones(len(read), dtype=torch.bool)
+        stays[places] = False
+        self.read[self._paths[layer]] = read[stays]
 
 
 @dataclass(frozen=True)
@@ -146,7 +165,6 @@ class _Bundle:
     """Channels of one layer, with the scores of all that depends on each of them; ``groups`` must stay equally wide."""
 
     layer: nn.Module
-    prune: Any
     scores: Tensor
     groups: int
 
@@ -154,17 +172,27 @@ class _Bundle:
 def _bundle(group: Any, criterion: Criterion) -> _Bundle | None:
     """Score the channels of a dependency group; None where the criterion has nothing to say about it."""
     channels = len(group[0].idxs)
-    scores, told, groups = torch.zeros(channels), False, 1
+    scores, told, groups = torch.zeros(channels), False, _groups(group)
     for item in group:
         layer, prune = item.dep.target.module, item.dep.handler
-        if isinstance(layer, nn.modules.conv._ConvNd) and 1 < layer.groups < layer.in_channels:
-            groups = max(groups, layer.groups)
         part = _score(layer, prune, criterion)
         if part is not None:
             scores.index_add_(0, torch.tensor(item.root_idxs), part[torch.tensor(item.idxs)])
             told = True
-    first = group[0].dep
-    return _Bundle(first.target.module, first.handler, scores, groups) if told and channels % groups == 0 else None
+    return _Bundle(group[0].dep.target.module, scores, groups) if told and channels % groups == 0 else None
+
+
+def _groups(group: Any) -> int:
+    """How many groups of channels must stay equally wide."""
+    layers = [item.dep.target.module for item in group]
+    return max(
+        (
+            layer.groups
+            for layer in layers
+            if isinstance(layer, nn.modules.conv._ConvNd) and 1 < layer.groups < layer.in_channels
+        ),
+        default=1,
+    )
 
 
 @torch.no_grad()
@@ -234,15 +262,11 @@ def layer_names(module: fx.GraphModule) -> dict[str, str]:
 
 def widths(module: nn.Module) -> dict[str, int]:
     """Output channels of each layer that has any."""
-    return {name: _width(part) for name, part in module.named_modules() if isinstance(part, PRUNABLE)}
+    return {name: width(part) for name, part in module.named_modules() if isinstance(part, PRUNABLE)}
 
 
 def has_batch_norm(module: nn.Module) -> bool:
     return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
-
-
-def _width(layer: nn.Module) -> int:
-    return int(layer.out_channels if hasattr(layer, "out_channels") else layer.out_features)  # type: ignore[arg-type]
 
 
 def _reached(module: fx.GraphModule, start: list[fx.Node], following: Callable[[fx.Node], Any]) -> frozenset[str]:
@@ -264,28 +288,22 @@ def _candidates(module: fx.GraphModule, kept: frozenset[str]) -> list[str]:
     return [name for name in widths(module) if name not in kept]
 
 
-def _halved(module: fx.GraphModule, example: tuple[Tensor, ...], name: str) -> fx.GraphModule:
-    """A copy in which one layer, and what depends on it, lost every second channel."""
-    made = _copied(module)
-    layer = made.get_submodule(name)
-    with _quiet():
-        graph = tp.DependencyGraph().build_dependency(made, example, forward_fn=_run)
-        prune = graph.get_pruner_of_module(layer).prune_out_channels
-        graph.get_pruning_group(layer, prune, idxs=list(range(0, _width(layer), 2))).prune()
+def _halved(module: fx.GraphModule, example: tuple[Tensor, ...], name: str) -> _Narrower:
+    """A copy in which one layer, and what depends on it, lost half of its channels, drawn at random."""
+    made = _Narrower(module, example)
+    layer = made.module.get_submodule(name)
+    groups = _groups(made.dependencies.of(layer))
+    scores = torch.rand(width(layer), generator=torch.Generator().manual_seed(0))
+    made.lose(_Bundle(layer, scores, groups), width(layer) // 2 // groups * groups)
     return made
 
 
-def _runs(make: Callable[[], fx.GraphModule], example: tuple[Tensor, ...], wanted: list[torch.Size]) -> bool:
+def _is_sound(module: fx.GraphModule, make: Callable[[], _Narrower], example: tuple[Tensor, ...]) -> bool:
     try:
-        return _shapes(make(), example) == wanted
+        made = make()
+        return silence.answers_as_silenced(module, made.module, made.read, example)
     except Exception:  # the layers of a network that no longer fits together raise whatever they raise
         return False
-
-
-def _shapes(module: fx.GraphModule, example: tuple[Tensor, ...]) -> list[torch.Size]:
-    with torch.no_grad():
-        result = module.eval()(*example)
-    return [part.shape for part in (result if isinstance(result, tuple) else (result,))]
 
 
 def _copied(module: fx.GraphModule) -> fx.GraphModule:
@@ -295,19 +313,6 @@ def _copied(module: fx.GraphModule) -> fx.GraphModule:
         new.requires_grad_(True)
         new.grad = None if old.grad is None else old.grad.clone()
     return made
-
-
-def _run(module: fx.GraphModule, example: tuple[Tensor, ...]) -> Any:
-    return module(*example)
-
-
-class _quiet(warnings.catch_warnings):
-    """Hides the library's remarks on parameters outside layers, which it leaves alone."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.simplefilter("ignore")
-        return entered
 
 
 def gradients(parts: Iterator[Tensor], module: fx.GraphModule) -> None:

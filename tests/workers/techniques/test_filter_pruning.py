@@ -207,3 +207,74 @@ def test_training_afterwards_recovers_what_pruning_cost(tmp_path):
 
     assert agreement(tuned, model, bench) > agreement(pruned, model, bench) + 0.1
     assert shapes(tuned) == shapes(pruned)
+
+
+def attending():
+    """Tokens of 16 numbers, which a Reshape that finds the length by itself splits into 4 heads; then a wide layer."""
+    make = gaussian(8)
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w1"], ["a"], name="split"),
+        node("Reshape", ["a", "heads"], ["h"]),
+        node("Transpose", ["h"], ["t"], perm=[0, 2, 1, 3]),
+        node("Softmax", ["t"], ["s"], axis=2),
+        node("Transpose", ["s"], ["u"], perm=[0, 2, 1, 3]),
+        node("Reshape", ["u", "joined"], ["j"]),
+        node("MatMul", ["j", "w2"], ["b"], name="wide"),
+        node("Relu", ["b"], ["r"]),
+        node("MatMul", ["r", "w3"], ["y"], name="out"),
+    ]
+    weights = {
+        "w1": make(6, 16), "w2": make(16, 32), "w3": make(32, 10),
+        "heads": np.array([0, -1, 4, 4]), "joined": np.array([0, -1, 16]),
+    }  # fmt: skip
+    return loaded(network(nodes, weights, ("N", 8, 6), ("N", 8, 10)))
+
+
+def test_heads_that_would_be_mixed_up_keep_their_width_though_shapes_would_fit(tmp_path):
+    model = attending()
+    step = FilterPruning(amount=0.5, keep_first=False)
+
+    found = shapes(step.apply(model, classroom(model, tmp_path, shape=(8, 6), rows=64)))
+
+    assert found["w1"] == (6, 16) and found["w2"] == (16, 16)
+
+
+def rotary():
+    """A layer whose halves change places, as rotary embeddings turn them, beside a wide layer that is free."""
+    make = gaussian(8)
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w0"], ["z"], name="in"),
+        node("MatMul", ["z", "w1"], ["q"], name="turned"),
+        node("Slice", ["q", "zero", "half", "last"], ["one"]),
+        node("Slice", ["q", "half", "end", "last"], ["two"]),
+        node("Neg", ["two"], ["minus"]),
+        node("Concat", ["minus", "one"], ["swapped"], axis=2),
+        node("Add", ["q", "swapped"], ["r"]),
+        node("MatMul", ["r", "w2"], ["b"], name="wide"),
+        node("Relu", ["b"], ["s"]),
+        node("MatMul", ["s", "w3"], ["y"], name="out"),
+    ]
+    weights = {
+        "w0": make(6, 8), "w1": make(8, 16), "w2": make(16, 32), "w3": make(32, 10), "zero": np.array([0]),
+        "half": np.array([8]), "end": np.array([16]), "last": np.array([2]),
+    }  # fmt: skip
+    return loaded(network(nodes, weights, ("N", 8, 6), ("N", 8, 10)))
+
+
+def test_the_search_for_what_depends_on_rotary_embeddings_ends(tmp_path):
+    model = rotary()
+
+    found = shapes(FilterPruning(amount=0.5).apply(model, classroom(model, tmp_path, shape=(8, 6), rows=64)))
+
+    assert found["w1"] == (8, 16) and found["w2"] == (16, 16)
+
+
+def test_the_first_layer_goes_where_something_counts_on_all_others(tmp_path):
+    model = heads()
+    step = FilterPruning(amount=0.5, excluded=("free",))
+
+    found = shapes(step.apply(model, classroom(model, tmp_path, shape=(6,), rows=64)))
+
+    assert found["w1"] == (12, 6) and found["w3"] == (16, 32)
