@@ -43,6 +43,7 @@ class DepthPruning(Technique):
         family=Family.PRUNING,
         needs=frozenset({Need.CALIBRATION}),
         source="Men et al. 2024, ShortGPT, arXiv:2403.03853; Sajjad et al. 2023, arXiv:2004.03844 (dropping layers)",
+        version=2,
     )
     technique: Literal["depth-pruning"]
     blocks: int = Field(

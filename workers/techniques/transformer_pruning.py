@@ -43,6 +43,7 @@ class TransformerPruning(Technique):
             "Michel et al. 2019, arXiv:1905.10650 (heads); Kwon et al. 2022, arXiv:2204.09656 (heads and neurons); "
             "Molchanov et al. 2019, arXiv:1906.10771 (Taylor); He et al. 2019, arXiv:1811.00250 (geometric median)"
         ),
+        version=2,
     )
     technique: Literal["transformer-pruning"]
     heads: float = Field(

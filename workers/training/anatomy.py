@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 
+from workers.graph.fx.operators.constants import constant
 from workers.training.network import watched
 
 Kind = Literal["heads", "neurons"]
@@ -118,12 +119,12 @@ class _Finder:
             makers, between = self._above(node.args[0])
             reader = self._linear(node)
             plain = makers and all(self._is_linear(maker) and str(maker.target) in self.own for maker in makers)
-            if not plain or any(op_type(one) in MIXING for one in between):
+            if not plain or any(self._mixes(one) for one in between):
                 continue
             paths = {str(maker.target) for maker in makers}
             wide = all(self._linear(maker).out_features == reader.in_features for maker in makers)
             inside = {*between, node}
-            leaks = any(set(one.users) - inside for one in (*between, *makers))
+            leaks = any(_reads(one) - inside for one in (*between, *makers))
             if wide and not leaks and not paths & self.taken:
                 yield Organ(
                     "neurons",
@@ -134,6 +135,13 @@ class _Finder:
                     tuple(between),
                     node,
                 )
+
+    def _mixes(self, node: fx.Node) -> bool:
+        """Whether units may meet, or leave the last axis; a Reshape that only regroups rows lets them be."""
+        rows = op_type(node) == "Reshape" and isinstance(node.args[0], fx.Node)
+        if rows and self.shapes.sizes[node.args[0]][-1:] == self.shapes.sizes[node][-1:]:  # type: ignore[index]
+            return False
+        return op_type(node) in MIXING
 
     def _around_softmax(self, softmax: fx.Node) -> Organ | None:
         product = _first(softmax, lambda node: node.users, _is_product)
@@ -216,6 +224,17 @@ class _Finder:
 
     def _linear(self, node: fx.Node) -> Any:
         return self.module.get_submodule(str(node.target))
+
+
+def _reads(node: fx.Node) -> set[fx.Node]:
+    """Who reads units in what a node makes.
+
+    Not who asks for its shape; and nobody reads units in a number that stands for itself, such as those of GELU, which
+    may serve several layers.
+    """
+    if node.target is constant:
+        return set()
+    return {user for user in node.users if op_type(user) != "Shape"}
 
 
 def _head_width(node: fx.Node, shapes: Shapes) -> int:

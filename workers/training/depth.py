@@ -122,8 +122,6 @@ def _joined(call: fx.Node, shapes: Shapes) -> tuple[fx.Node, fx.Node] | None:
             others = [arg for arg in after.all_input_nodes if arg is not node]
             if len(others) == 1 and shapes.sizes.get(others[0]) == shapes.sizes[after]:
                 return after, others[0]
-        if shapes.sizes.get(after) != shapes.sizes.get(node):
-            return None
         node = after
 
 

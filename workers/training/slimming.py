@@ -149,8 +149,6 @@ def _recount(module: fx.GraphModule, organ: Organ, kept: int, shapes: anatomy.Sh
     Args:
         rows: in the example the shapes are of; some networks put the heads of all rows on one axis.
     """
-    if organ.kind != "heads":
-        return
     sizes = _counted(organ, kept, rows)
     for node in organ.between:
         kind = anatomy.op_type(node)

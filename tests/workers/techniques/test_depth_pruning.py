@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from tests.workers.graph_fx.agreement import fed, run
-from tests.workers.techniques.transformers import bench_for, bert, decoder, encoder, vision, vit
+from tests.workers.techniques.transformers import bench_for, bert, decoder, encoder, flattened, tidied, vision, vit
 from workers.errors import Stopped, YoursToFix
 from workers.events import Point
 from workers.graph.fx import to_onnx, to_torch
 from workers.techniques.depth_pruning import DepthPruning
 from workers.training import depth
 
-MODELS = {"bert": bert, "encoder": encoder, "vit": vit, "decoder": decoder}
+MODELS = {"bert": bert, "encoder": encoder, "vit": vit, "decoder": decoder, "flattened": flattened, "tidied": tidied}
 
 
 def attentions(model):
@@ -40,7 +40,7 @@ def test_blocks_are_found_and_the_network_runs_without_one(kind, tmp_path):
 
     assert (attentions(model), attentions(shorter)) == (2, 1)
     onnx.checker.check_model(shorter.proto, full_check=True)
-    feed = fed(model.proto, 3) if kind == "vit" else {
+    feed = fed(model.proto, 3) if kind in ("vit", "flattened") else {
         item.name: np.ones((3, 6 if kind == "decoder" else 7), np.int64) for item in model.proto.graph.input
     }  # fmt: skip
     assert run(shorter.proto, feed)[0].shape == run(model.proto, feed)[0].shape

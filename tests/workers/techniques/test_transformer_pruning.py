@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from tests.workers.graph_fx.agreement import fed, run
-from tests.workers.techniques.transformers import bench_for, bert, decoder, encoder, grouped, packed, usual, vit
+from tests.workers.techniques.transformers import (
+    bench_for,
+    bert,
+    decoder,
+    encoder,
+    flattened,
+    grouped,
+    packed,
+    tidied,
+    usual,
+    vit,
+)
 from workers import formats
 from workers.errors import Stopped, YoursToFix
 from workers.events import Log
@@ -18,6 +29,7 @@ MODELS = {
     "bert": bert, "encoder": encoder, "vit": vit, "decoder": decoder, "grouped": grouped, "packed": packed,
     "usual": lambda: usual(free=True), "usual with weights": lambda: usual(weights=True, free=True),
     "usual, fixed": usual, "usual, fixed to one": lambda: usual(batch=1, weights=True),
+    "flattened": flattened, "tidied": tidied,
 }  # fmt: skip
 EACH = pytest.mark.parametrize("kind", MODELS)
 
@@ -38,6 +50,7 @@ def test_every_block_has_its_heads_and_its_neurons_found(model, kind, tmp_path):
 
     assert [organ.kind for organ in found] == ["heads", "neurons"] * 2
     counts = {"bert": (4, 64), "encoder": (4, 32), "vit": (2, 32), "decoder": (2, 32), "grouped": (3, 40)}
+    counts["tidied"] = counts["bert"]
     heads, neurons = counts.get(kind, (6, 40))
     assert {organ.units for organ in found if organ.kind == "heads"} == {heads}
     assert {organ.units for organ in found if organ.kind == "neurons"} == {neurons}

@@ -18,6 +18,7 @@ from tests.workers.techniques.conftest import VNNI
 from workers.contract import Contract, InputSpec, OutputSpec, Task
 from workers.events import Event
 from workers.facts import DatasetFacts, Role, RoleFacts, TargetFacts
+from workers.graph import folding, sharing, surgery
 from workers.model import LoadedModel
 from workers.workbench import Batch, Workbench
 
@@ -164,6 +165,30 @@ class Packed(nn.Module):
         return x + self.narrow(torch.relu(self.wide(self.norm2(x))))
 
 
+class Flattened(nn.Module):
+    """Layers that lay all positions of all samples in rows, as GPT-2 of the transformers library has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(24), nn.LayerNorm(24)
+        self.qkv, self.out, self.wide, self.narrow = (
+            nn.Parameter(torch.zeros(before, after)) for before, after in ((24, 72), (24, 24), (24, 40), (40, 24))
+        )
+        self.shift = nn.ParameterList(torch.zeros(size) for size in (72, 24, 40, 24))
+
+    def _row(self, x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
+        made = torch.addmm(shift, x.view(-1, x.size(-1)), weight)
+        return made.view(x.size(0), x.size(1), weight.size(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = self._row(self.norm1(x), self.qkv, self.shift[0])
+        q, k, v = (part.view(x.size(0), x.size(1), 6, 4).transpose(1, 2) for part in packed.split(24, 2))
+        made = (q @ k.transpose(-1, -2) / 2).softmax(-1) @ v
+        x = x + self._row(made.transpose(1, 2).reshape(x.size(0), x.size(1), 24), self.out, self.shift[1])
+        y = torch.relu(self._row(self.norm2(x), self.wide, self.shift[2]))
+        return x + self._row(y, self.narrow, self.shift[3])
+
+
 STREAM = Contract(task=Task.OTHER, inputs=(InputSpec(name="in0", shape=(5, 24)),), outputs=(OutputSpec(name="out"),))
 
 
@@ -204,6 +229,19 @@ def usual(*, batch: int = 2, weights: bool = False, free: bool = False) -> Loade
     network = randomize(nn.Sequential(Usual(weights=weights), Usual(weights=weights))).eval()
     proto = exported(network, torch.randn(batch, 5, 24), free=free)
     return LoadedModel(proto=proto, contract=STREAM)
+
+
+def flattened() -> LoadedModel:
+    return stream(Flattened)
+
+
+def tidied() -> LoadedModel:
+    """:func:`bert` with the numbers of its activations stored once, as newer exporters do as well."""
+    model = bert()
+    proto = surgery.copy(model.proto)
+    folding.constants_to_weights(proto.graph)
+    sharing.share_weights(proto.graph)
+    return model.with_proto(proto)
 
 
 class Material:
