@@ -68,11 +68,15 @@ def switched(quantized: ModelProto, ready: ModelProto, parts: Sequence[Unit]) ->
     rounding = _Rounding(quantized.graph)
     place = {name: index for index, part in enumerate(parts) for name in part.nodes}
     makers = {name: place[node.name] for node in ready.graph.node if node.name in place for name in node.output}
+    readers = surgery.consumers(ready.graph)
     nodes: list[NodeProto] = []
     for node in result.graph.node:
         for slot, pair in rounding.inputs_of(node.name).items():
             exact, stem = node.input[slot], f"{node.name}::{slot}"
             touching = {index for index in (place.get(node.name), makers.get(exact)) if index is not None}
+            touching = touching or {place[other.name] for other in readers[exact] if other.name in place}
+            if not touching:
+                continue
             nodes += [*rounding.rounded(exact, pair, f"{stem}::rounded"), *_either(sorted(touching), exact, stem)]
             node.input[slot] = stem
         nodes.append(node)
@@ -87,11 +91,13 @@ def switched(quantized: ModelProto, ready: ModelProto, parts: Sequence[Unit]) ->
 def _either(switches: Sequence[int], exact: str, stem: str) -> list[NodeProto]:
     """Choose the rounded value where one of the switches is on: that of the unit that reads it, or that makes it.
 
-    A layer in 8 bits writes 8 bits, also for a reader in float.
+    A layer in 8 bits writes 8 bits, also for a reader in float. What belongs to no unit, read and made, is rounded
+    with the units that read it as well.
     """
-    asked = [_switch(index) for index in switches]
-    made = [helper.make_node("Or", asked, [f"{stem}::on"])] if len(asked) == 2 else []
-    condition = made[0].output[0] if made else asked[0]
+    condition, made = _switch(switches[0]), []
+    for index in switches[1:]:
+        made.append(helper.make_node("Or", [condition, _switch(index)], [f"{stem}::on::{index}"]))
+        condition = made[-1].output[0]
     return [*made, helper.make_node("Where", [condition, f"{stem}::rounded", exact], [stem])]
 
 

@@ -7,7 +7,7 @@ histogram calibrators hold all activations of all samples at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from workers.contract import batch_axes
 from workers.errors import YoursToFix
 from workers.facts import Role
 from workers.graph import sharing, surgery
+from workers.graph.operators import HEAVY
 from workers.numerics import quantization
 from workers.workbench import Batch, Workbench
 
@@ -29,14 +30,19 @@ MOST_ROWS = 32
 ACTIVATION_BYTES = 256 << 20  # of one batch, all tensors together
 
 
-def activations(proto: ModelProto, op_types: frozenset[str]) -> list[str]:
-    """The float tensors that nodes of these types read or write, weights left out, in graph order."""
+def activations(proto: ModelProto, op_types: frozenset[str], but: Collection[str] = ()) -> list[str]:
+    """The float tensors that nodes of these types read or write, weights left out, in graph order.
+
+    Args:
+        but: names of nodes that do not count.
+    """
     weights = {tensor.name for tensor in proto.graph.initializer}
     typed = {
         item.name: item.type.tensor_type.elem_type
         for item in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
     }
-    touched = (name for node in proto.graph.node if node.op_type in op_types for name in (*node.input, *node.output))
+    counted = [node for node in proto.graph.node if node.op_type in op_types and node.name not in but]
+    touched = (name for node in counted for name in (*node.input, *node.output))
     return [name for name in dict.fromkeys(touched) if typed.get(name) == TensorProto.FLOAT and name not in weights]
 
 
@@ -92,13 +98,15 @@ def ranges(
 ) -> dict[str, Range]:
     """The range of every activation on the calibration rows.
 
+    Infinite ones have none: masks of attention hold minus infinity. Layers that multiply cannot take such values.
+
     Args:
         proto: with inferred shapes; every activation's type must be known.
         op_types: the operators that will be quantized.
         samples: most rows to look at.
 
     Raises:
-        YoursToFix: if there is no calibration row, or an activation is infinite or no number.
+        YoursToFix: if there is no calibration row, or what a layer multiplies is infinite or no number.
     """
     tensors = activations(proto, op_types)
     if not tensors:
@@ -106,6 +114,7 @@ def ranges(
     observer = Observer(proto, tensors, bench, samples)
     observer.size_up()
     ends = _ends(observer, passes=1 if method == "min-max" else 2)
+    ends = _finite(ends, multiplied=set(activations(proto, HEAVY)))
     if method == "min-max":
         return ends
     return _narrowed(observer, ends, method, percentile)
@@ -127,14 +136,24 @@ def _ends(observer: Observer, passes: int) -> dict[str, Range]:
             hint="Choose a dataset with calibration data.",
             code="data.role-missing",
         )
+    return ends
+
+
+def _finite(ends: dict[str, Range], multiplied: Collection[str]) -> dict[str, Range]:
+    """The ranges that are finite.
+
+    Raises:
+        YoursToFix: if what a layer multiplies has none, or nothing at all was seen of a tensor but not-a-number.
+    """
+    found = {name: bool(np.isfinite(pair).all()) for name, pair in ends.items()}
     for name, (low, high) in ends.items():
-        if not np.isfinite([low, high]).all():
+        if not found[name] and (name in multiplied or low > high):
             raise YoursToFix(
                 f"Expected finite activations, found {low} to {high} in tensor {name!r} on calibration data.",
                 hint="Check that the input contract scales the data as in training.",
                 code="calibration.not-finite",
             )
-    return ends
+    return {name: pair for name, pair in ends.items() if found[name]}
 
 
 def _narrowed(observer: Observer, ends: dict[str, Range], method: Method, percentile: float) -> dict[str, Range]:

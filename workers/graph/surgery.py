@@ -270,6 +270,7 @@ def for_int8(proto: ModelProto, scratch: Path, threads: int = 1) -> ModelProto:
     name_nodes(ready)
     ready = raised(ready)
     ready = onnx.shape_inference.infer_shapes(optimized(ready, scratch, threads), data_prop=True)
+    name_nodes(ready)  # onnxruntime leaves some of those it made without a name
     flatten_biases(ready.graph)
     weights = {tensor.name for tensor in ready.graph.initializer}
     # New exporters note shapes of weights as well, which turn wrong when the quantizer transposes them.

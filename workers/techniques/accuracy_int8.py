@@ -54,6 +54,7 @@ class AccuracyInt8(CalibratedInt8Step):
             "Jacob et al. 2018, arXiv:1712.05877"
         ),
         searches=True,
+        version=2,
     )
     technique: Literal["accuracy-int8"]
     max_drop: float = Field(
@@ -122,7 +123,7 @@ class AccuracyInt8(CalibratedInt8Step):
         for number, method in enumerate(methods):
             begin, end = (0.2 + 0.3 * share / len(methods) for share in (number, number + 1))
             work.calibrate(method, self.samples, begin, end)
-            tries.append((work.attempt(()), method, work.ranges))
+            tries.append((work.attempt((), done=end), method, work.ranges))
             if tries[-1][0].drop <= self.max_drop:
                 return tries[-1][0]
         best, method, work.ranges = min(tries, key=lambda one: one[0].drop)
@@ -192,8 +193,8 @@ class _Work:
             surgery.copy(self.ready), self.ranges or {}, self.choice, op_types=QUANTIZED, excluded=spared
         )
 
-    def attempt(self, floats: tuple[Unit, ...]) -> _Try:
-        """Quantize all but some units and measure the result."""
+    def attempt(self, floats: tuple[Unit, ...], done: float | None = None) -> _Try:
+        """Quantize all but some units and measure the result; ``done`` is the share of the step that is over then."""
         from workers.graph import surgery
 
         proto = self.quantized(floats)
@@ -205,7 +206,8 @@ class _Work:
         self.bench.log(
             f"{len(floats)} of {len(self.units)} layers in float: {drop:.3f} points lost on validation data."
         )
-        self.bench.progress(650 + min(30 * self.tried, 340), 1000, f"{len(floats)} layers in float")
+        share = 0.65 + min(0.03 * self.tried, 0.34) if done is None else done
+        self.bench.progress(round(1000 * share), 1000, f"{len(floats)} layers in float")
         return _Try(floats, proto, drop)
 
     def weighted(self) -> frozenset[str]:

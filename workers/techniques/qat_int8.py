@@ -44,6 +44,7 @@ class QatInt8(CalibratedInt8Step, RecoveryStep):
             "Jacob et al. 2018, arXiv:1712.05877, section 3; Choi et al. 2018, arXiv:1805.06085 (trained ranges); "
             "Bengio et al. 2013, arXiv:1308.3432 (straight-through estimator)"
         ),
+        version=2,
     )
     technique: Literal["qat-int8"]
     calibration: Literal["min-max", "entropy", "percentile", "mse"] = Field(
@@ -81,14 +82,15 @@ class QatInt8(CalibratedInt8Step, RecoveryStep):
         choice = int8.choose(bench.device, self.reduce_range, per_channel=True)
         first = self._ranges(ready, bench.part(0, CALIBRATED))
         most = SEVEN_BITS if choice.seven_bit else EIGHT_BITS
+        rounded = set(calibration.activations(ready, QUANTIZED, but=int8.delicate(ready)))
+        first = {name: ends for name, ends in first.items() if name in rounded}
         trained, learnt = self._trained(model.with_proto(ready), first, most, left, bench)
         trained = surgery.for_int8(trained, bench.scratch, bench.threads)
         named = set(calibration.activations(trained, QUANTIZED))
         others = self._ranges(trained, bench.part(TRAINED, 1))
         ranges = others | {name: ends for name, ends in learnt.items() if name in named}
-        quantized = int8.static(
-            trained, ranges, choice, op_types=QUANTIZED, excluded=surgery.still_called(trained, left)
-        )
+        spared = [*surgery.still_called(trained, left), *int8.delicate(trained)]
+        quantized = int8.static(trained, ranges, choice, op_types=QUANTIZED, excluded=spared)
         surgery.require_int8_weights(quantized, hint="Layers inside branches and loops stay in float.")
         bench.progress(1, 1, "Quantized")
         return model.with_proto(surgery.with_borders_of(quantized, model.proto), choice.note)

@@ -42,7 +42,7 @@ class StaticInt8(CalibratedInt8Step):
         lowers_precision=True,
         needs=frozenset({Need.CALIBRATION}),
         source="Jacob et al. 2018, arXiv:1712.05877; ONNX QuantizeLinear and DequantizeLinear, per axis, opset 13",
-        version=3,
+        version=4,
     )
     technique: Literal["static-int8"]
     calibration: Literal["min-max", "entropy", "percentile", "mse"] = Field(

@@ -228,3 +228,41 @@ def test_harm_agrees_with_quantizing_one_layer_at_a_time_by_hand(bench_for):
     for part, found in zip(parts, harm, strict=True):
         alone = run(quantized([other for other in parts if other is not part]), x)
         assert found == pytest.approx(np.square(alone - exact).sum() / np.square(exact).sum(), rel=0.3)
+
+
+def test_the_harm_of_a_value_that_only_layers_in_float_make_and_read_is_measured(make_bench):
+    make = gaussian(9)
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["s"], name="made", axis=-1),
+        helper.make_node("MatMul", ["s", "w"], ["m"], name="product"),
+        helper.make_node("LayerNormalization", ["s", "scale"], ["n"], name="read"),
+        helper.make_node("Sub", ["m", "n"], ["y"], name="end"),
+    ]
+    weights = {"w": make(12, 12), "scale": np.ones(12, np.float32)}
+    bench = make_bench((12,))
+    ready = surgery.for_int8(loaded(network(nodes, weights, ("N", 12), ("N", 12))).proto, bench.scratch)
+    ranges = calibration.ranges(ready, QUANTIZED, bench, method="min-max", samples=64, percentile=99.99)
+    choice = int8.choose(bench.device, "auto", per_channel=True)
+    quantized = int8.static(surgery.copy(ready), ranges, choice, op_types=QUANTIZED, excluded=[])
+
+    (harm,) = ablation.distances(quantized, ready, ablation.units(ready, QUANTIZED), bench)
+
+    x = np.concatenate([batch.inputs["x"] for batch in bench.batches(Role.CALIBRATION, size=64)])
+    exact, rounded = run(ready, x), run(quantized, x)
+    assert harm == pytest.approx(np.square(rounded - exact).sum() / np.square(exact).sum(), rel=0.05)
+
+
+def test_nodes_that_the_runtime_made_itself_have_names_of_their_own(bench):
+    make = gaussian(3)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], name="one"),
+        helper.make_node("HardSwish", ["a"], ["b"], name="first"),
+        helper.make_node("Conv", ["b", "w2"], ["c"], name="two"),
+        helper.make_node("HardSwish", ["c"], ["y"], name="second"),
+    ]
+    weights = {"w1": make(4, 3, 1, 1), "w2": make(4, 4, 1, 1)}
+    proto = network(nodes, weights, ("N", 3, 12, 12), ("N", 4, 12, 12))
+
+    names = [node.name for node in surgery.for_int8(proto, bench.scratch).graph.node]
+
+    assert all(names) and len(set(names)) == len(names)
