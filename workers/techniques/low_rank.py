@@ -46,7 +46,7 @@ class LowRank(Technique):
             "Lan et al. 2020, arXiv:1909.11942 (embeddings); Wang et al. 2024, arXiv:2403.07378 (activations); "
             "Nakajima et al. 2013, JMLR 14 (variational Bayes)"
         ),
-        version=2,
+        version=3,
     )
     technique: Literal["low-rank"]
     rule: Literal["size", "energy", "vbmf"] = Field(
@@ -170,7 +170,7 @@ class LowRank(Technique):
     def _is_meant(self, layer: Any) -> bool:
         from torch import nn
 
-        asked = {nn.Linear: self.matrices, nn.Conv2d: self.convolutions, nn.Embedding: self.embeddings}
+        asked = {nn.Linear: self.matrices, nn.modules.conv._ConvNd: self.convolutions, nn.Embedding: self.embeddings}
         meant = all(wanted for kind, wanted in asked.items() if isinstance(layer, kind))
         return bool(meant and min(layer.weight.shape[:2]) >= LEAST_SIDE)
 

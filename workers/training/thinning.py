@@ -13,6 +13,7 @@ from workers.numerics import bayes_rank
 from workers.numerics import factorization as factors
 
 Rule = Literal["size", "energy", "vbmf"]
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MOST_TRIES = 12  # of ranks, when a share of the energy is asked of a sum of products
 
 
@@ -50,7 +51,7 @@ def candidates(module: fx.GraphModule) -> list[str]:
     return [
         name
         for name, part in module.named_modules()
-        if (type(part) in (nn.Linear, nn.Embedding) or (isinstance(part, nn.Conv2d) and part.groups == 1))
+        if (type(part) in (nn.Linear, nn.Embedding) or (isinstance(part, CONVOLUTIONS) and part.groups == 1))
         and owners[id(part.weight)] == 1
     ]
 
@@ -67,14 +68,14 @@ def thinned(layer: Any, wish: Wish, moments: Tensor | None = None) -> Thinned | 
         return _linear(layer, wish, moments)
     if isinstance(layer, nn.Embedding):
         return _embedding(layer, wish)
-    if layer.kernel_size == (1, 1):
+    if set(layer.kernel_size) == {1}:
         return _pointwise(layer, wish, moments)
     return _kernel(layer, wish) if wish.kernels == "tucker" else _pictures(layer, wish)
 
 
 def takes_moments(layer: nn.Module) -> bool:
     """Whether a layer is a matrix that can be fitted to its inputs."""
-    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1))
+    return isinstance(layer, nn.Linear) or (isinstance(layer, CONVOLUTIONS) and set(layer.kernel_size) == {1})
 
 
 @torch.no_grad()
@@ -121,47 +122,38 @@ def _embedding(layer: nn.Embedding, wish: Wish) -> Thinned | None:
     return _row([(table, left, None), (widening, right.T, None)], (rank,), layer.weight)
 
 
-def _pointwise(layer: nn.Conv2d, wish: Wish, seen: Tensor | None) -> Thinned | None:
+def _pointwise(layer: Any, wish: Wish, seen: Tensor | None) -> Thinned | None:
     found = _matrices(layer.weight.flatten(1), wish, seen)
     if found is None:
         return None
     rank, left, right = found
     first = _like(layer, layer.in_channels, rank)
-    second = nn.Conv2d(rank, layer.out_channels, 1, bias=layer.bias is not None)
-    parts = [(first, right[..., None, None], None), (second, left[..., None, None], layer.bias)]
-    return _row(parts, (rank,), layer.weight)
+    second = _change(layer, rank, layer.out_channels, bias=layer.bias is not None)
+    return _row([(first, right, None), (second, left, layer.bias)], (rank,), layer.weight)
 
 
-def _kernel(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
+def _kernel(layer: Any, wish: Wish) -> Thinned | None:
     shape = tuple(layer.weight.shape)
     ranks = _kernel_ranks(layer.weight, wish)
     if min(ranks) < 1 or factors.tucker2_numbers(shape, ranks) >= layer.weight.numel():
         return None
     outs, core, ins = factors.tucker2_factors(layer.weight, ranks)
-    first = nn.Conv2d(layer.in_channels, ranks[1], 1, bias=False)
-    last = nn.Conv2d(ranks[0], layer.out_channels, 1, bias=layer.bias is not None)
-    parts = [
-        (first, ins.T[..., None, None], None),
-        (_like(layer, ranks[1], ranks[0]), core, None),
-        (last, outs[..., None, None], layer.bias),
-    ]
+    first = _change(layer, layer.in_channels, ranks[1], bias=False)
+    last = _change(layer, ranks[0], layer.out_channels, bias=layer.bias is not None)
+    parts = [(first, ins.T, None), (_like(layer, ranks[1], ranks[0]), core, None), (last, outs, layer.bias)]
     return _row(parts, ranks, layer.weight)
 
 
-def _pictures(layer: nn.Conv2d, wish: Wish) -> Thinned | None:
+def _pictures(layer: Any, wish: Wish) -> Thinned | None:
     """1x1, one picture for each channel, 1x1."""
     rank = _cp_rank(layer.weight, wish)
     if rank is None:
         return None
     outs, ins, kernels = factors.cp_factors(layer.weight, rank)
-    first = nn.Conv2d(layer.in_channels, rank, 1, bias=False)
-    last = nn.Conv2d(rank, layer.out_channels, 1, bias=layer.bias is not None)
-    parts = [
-        (first, ins.T[..., None, None], None),
-        (_like(layer, rank, rank, groups=rank), kernels[:, None], None),
-        (last, outs[..., None, None], layer.bias),
-    ]
-    return _row(parts, (rank,), layer.weight)
+    first = _change(layer, layer.in_channels, rank, bias=False)
+    last = _change(layer, rank, layer.out_channels, bias=layer.bias is not None)
+    parts = [(first, ins.T, None), (_like(layer, rank, rank, groups=rank), kernels[:, None], None)]
+    return _row([*parts, (last, outs, layer.bias)], (rank,), layer.weight)
 
 
 def _cp_rank(weight: Tensor, wish: Wish) -> int | None:
@@ -237,15 +229,21 @@ def _part(percent: int, whole: int) -> int:
     return max(1, percent * whole // 100)
 
 
-def _like(layer: nn.Conv2d, channels_in: int, channels_out: int, groups: int = 1) -> nn.Conv2d:
+def _change(layer: Any, channels_in: int, channels_out: int, *, bias: bool) -> Any:
+    """A convolution with kernels of one number, over as many axes as another one."""
+    kind = CONVOLUTIONS[len(layer.kernel_size) - 1]
+    return kind(channels_in, channels_out, 1, bias=bias)
+
+
+def _like(layer: Any, channels_in: int, channels_out: int, groups: int = 1) -> Any:
     """A convolution that moves over its input as another one does."""
     made = type(layer)(
         channels_in,
         channels_out,
-        layer.kernel_size,  # type: ignore[arg-type]
-        stride=layer.stride,  # type: ignore[arg-type]
-        padding=layer.padding,  # type: ignore[arg-type]
-        dilation=layer.dilation,  # type: ignore[arg-type]
+        layer.kernel_size,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
         groups=groups,
         bias=False,
     )
@@ -257,7 +255,7 @@ def _like(layer: nn.Conv2d, channels_in: int, channels_out: int, groups: int = 1
 
 def _row(parts: list[tuple[Any, Tensor, Tensor | None]], ranks: tuple[int, ...], weight: Tensor) -> Thinned:
     for layer, values, bias in parts:
-        layer.weight.copy_(values)
+        layer.weight.copy_(values.reshape(layer.weight.shape))
         if bias is not None:
             layer.bias.copy_(bias)
     row = nn.Sequential(*[layer for layer, _, _ in parts])

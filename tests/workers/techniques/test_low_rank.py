@@ -171,3 +171,22 @@ def test_an_embedding_becomes_a_narrower_table_and_a_matrix(tmp_path):
     assert np.allclose(run(thin.proto, *feed), run(model.proto, *feed), atol=1e-4)
     with pytest.raises(YoursToFix, match="smaller in parts"):
         LowRank(rule="energy", keep=0.99999).apply(model, bench)
+
+
+@pytest.mark.parametrize("kernels", ["tucker", "cp"])
+def test_convolutions_over_time_are_split_as_those_over_pictures_are(kernels, tmp_path):
+    make = gaussian(4)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["a"], name="one", pads=[2, 0], strides=[2]),
+        helper.make_node("Conv", ["a", "w2"], ["y"], name="two"),
+    ]
+    kernel = 0.1 * np.einsum("or,ir,rk->oik", make(32, 4), make(24, 4), make(4, 5)).astype(np.float32)
+    weights = {"w1": kernel, "b1": make(32), "w2": 0.2 * (make(40, 4) @ make(4, 32))[..., None]}
+    model = loaded(network(nodes, weights, ("N", 24, 30), ("N", 40, "t")))
+    step = LowRank(rule="energy", keep=0.999999, kernels=kernels)
+
+    thin = step.apply(model, classroom(model, tmp_path, shape=(24, 30), rows=8, labelled=False))
+
+    x = rows(3, 24, 30)
+    assert np.allclose(run(thin.proto, x), run(model.proto, x), atol=1e-2, rtol=1e-3)
+    assert formats.facts(thin.proto).params < 0.4 * formats.facts(model.proto).params
