@@ -95,8 +95,11 @@ def try_samples(shop: Shop) -> None:
 
 def compress(shop: Shop) -> None:
     """Apply the steps; after each, write a checkpoint and judge it on validation data."""
+    from workers.graph import weights
+
     model, data = shop.open()
     shop.recipe.check(data.facts)
+    weights.require_numbers(model.proto)
     beside = Beside(model, shop.others(model, data))
     shop.emit(BaselineMeasured(checkpoint=_checkpoint(shop, shop.model, data, model.contract)))
     for position, technique in enumerate(shop.recipe.steps):

@@ -4,10 +4,13 @@ import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from workers import datasets, runner
+from workers.errors import YoursToFix
 from workers.facts import Role
 from workers.recipe import from_value
 from workers.techniques.fine_tune import FineTune
@@ -69,3 +72,21 @@ def test_a_later_step_gets_the_network_as_it_came(tmp_path, monkeypatch):
     [(baseline, pruned)] = given
     assert baseline == onnx.load(EXAMPLES / "digits-mlp.onnx")
     assert pruned != baseline
+
+
+def test_a_network_whose_training_diverged_is_refused_before_anything_is_done(tmp_path, monkeypatch):
+    for folder in ("in", "out", "steps", "scratch"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(EXAMPLES / "digits.npz", tmp_path / "in" / "digits.npz")
+    proto = onnx.load(EXAMPLES / "digits-mlp.onnx")
+    weight = next(tensor for tensor in proto.graph.initializer if len(tensor.dims) == 2)
+    values = numpy_helper.to_array(weight).copy()
+    values[0, 0] = np.nan
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+    onnx.save(proto, tmp_path / "in" / "diverged.onnx")
+    monkeypatch.chdir(tmp_path)
+    recipe = from_value([{"technique": "tidy"}])
+    order = Order(kind="compress", model="in/diverged.onnx", data="in/digits.npz", recipe=recipe)
+
+    with pytest.raises(YoursToFix, match="not-a-number"):
+        runner.perform(order, emit=lambda event: None, alone=nullcontext, should_stop=lambda: False)

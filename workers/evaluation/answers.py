@@ -138,12 +138,22 @@ def see_labels_fit(outputs: Array, labels: Classes) -> None:
             hint="Number the classes from 0; −1 stands for no label.",
             code="data.labels",
         )
-    if outputs.ndim > labels.ndim and labels.max(initial=0) >= outputs.shape[-1]:
+    if outputs.ndim > labels.ndim:
+        see_classes_exist(int(labels.max(initial=0)), outputs.shape[-1])
+
+
+def see_classes_exist(highest: int, count: int) -> None:
+    """Hold the highest class number among some labels against the number of classes a network tells apart.
+
+    Raises:
+        YoursToFix: if the network has no such class.
+    """
+    if highest >= count:
         raise YoursToFix(
-            f"Expected labels from 0 to {outputs.shape[-1] - 1}, one for each class of the net, found {labels.max()}.",
+            f"Expected labels from 0 to {count - 1}, one for each class of the net, found {highest}.",
             hint="Choose the dataset the network was trained for, or number its classes from 0.",
             code="data.labels-out-of-range",
-        )  # fmt: skip
+        )
 
 
 def numbers(outputs: Array, labels: Array) -> tuple[Array, Array]:

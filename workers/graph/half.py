@@ -45,6 +45,7 @@ def convert(
         YoursToFix: if there is no float32 weight that could become float16.
     """
     ready = surgery.inlined(proto)
+    folding.weights_are_constants(ready)
     surgery.name_nodes(ready)
     folding.constants_to_weights(ready.graph)
     work = _Conversion(ready, frozenset(keep_ops), frozenset(keep_layers))

@@ -1,4 +1,4 @@
-"""Which tensors are the weights of which layers."""
+"""Which tensors are the weights of which layers, and whether they are numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
+from workers.errors import YoursToFix
 from workers.graph import surgery
 
 
@@ -94,3 +95,18 @@ def _is_same(one: NodeProto, other: NodeProto, was: dict[str, TensorProto], now:
         if mine in was and not np.array_equal(numpy_helper.to_array(was[mine]), numpy_helper.to_array(now[its])):
             return False
     return True
+
+
+def require_numbers(proto: ModelProto) -> None:
+    """See that a network can answer at all.
+
+    Raises:
+        YoursToFix: if a weight holds not-a-number. Infinite constants are left: masks are made of them.
+    """
+    for tensor in proto.graph.initializer:
+        if tensor.data_type in surgery.FLOATS and np.isnan(numpy_helper.to_array(tensor)).any():
+            raise YoursToFix(
+                f"Expected weights that are numbers, found not-a-number in {tensor.name!r}.",
+                hint="The training of this network has diverged: upload an earlier state of it.",
+                code="model.not-a-number",
+            )

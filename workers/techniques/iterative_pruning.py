@@ -48,6 +48,7 @@ class IterativePruning(RecoveryStep):
             "Han et al. 2015, arXiv:1506.02626, section 3.4 (rounds); Molchanov et al. 2017, arXiv:1611.06440; "
             "Fang et al. 2023, arXiv:2301.12900 (channels); Michel et al. 2019, arXiv:1905.10650 (heads)"
         ),
+        version=2,
     )
     technique: Literal["iterative-pruning"]
     what: Literal["channels", "transformer", "weights"] = Field(
@@ -190,6 +191,8 @@ class _Work:
             if left is not None and left <= self.step.goal:
                 break
             pruned = self.cutter.narrower(module)
+            if pruned is None and number == 1:
+                raise _nothing()
             if pruned is None:
                 self.bench.log("Nothing more can go.")
                 break
@@ -294,6 +297,14 @@ class _Work:
 
     def _words(self) -> str:
         return {"macs": "MACs", "size": "the file", "latency": "the latency", "drop": ""}[self.step.until]
+
+
+def _nothing() -> Exception:
+    return YoursToFix(
+        "Expected something that can go in rounds, found nothing.",
+        hint="Prune single weights, remove more in a round, or allow smaller multiples.",
+        code="pruning.nothing-to-prune",
+    )
 
 
 def _zeros(model: LoadedModel) -> float:

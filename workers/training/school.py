@@ -14,7 +14,7 @@ from torch.nn import functional
 from workers.contract import Contract, Task
 from workers.errors import YoursToFix
 from workers.evaluation import predictions as said
-from workers.evaluation.answers import UNIT_AXES, answers_per, class_labels
+from workers.evaluation.answers import UNIT_AXES, answers_per, class_labels, see_classes_exist
 from workers.facts import Role
 from workers.metric import Metric, for_contract
 from workers.model import LoadedModel
@@ -294,7 +294,9 @@ class School:
                 outputs[:, :-1].flatten(0, 1), targets[:, 1:].flatten(), ignore_index=NOTHING
             )
         if self.contract.task is Task.CLASSIFICATION:
-            return distillation.cross_entropy(self._logits(outputs), targets)
+            logits = self._logits(outputs)
+            see_classes_exist(int(targets.max()), logits.shape[1])
+            return distillation.cross_entropy(logits, targets)
         if self.contract.task is Task.EMBEDDING:
             return distillation.in_batch_contrast(outputs, targets[:, 0], targets[:, 1] == 1)
         return functional.mse_loss(outputs.flatten(1), targets)

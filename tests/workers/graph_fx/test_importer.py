@@ -338,3 +338,20 @@ def test_the_model_given_is_left_alone():
 
     assert proto.SerializeToString(deterministic=True) == before
     onnx.checker.check_model(proto)
+
+
+@pytest.mark.parametrize("op_type", ["Gemm", "MatMul"])
+def test_a_bias_written_as_a_row_belongs_to_its_linear_layer(op_type):
+    weights = {"w": np.arange(6.0, dtype=np.float32).reshape(2, 3), "b": np.array([[1.0, -2.0, 3.0]], np.float32)}
+    nodes = (
+        [helper.make_node("Gemm", ["x", "w", "b"], ["y"], name="layer")]
+        if op_type == "Gemm"
+        else [helper.make_node("MatMul", ["x", "w"], ["p"]), helper.make_node("Add", ["p", "b"], ["y"])]
+    )
+    borders = ({"x": (TensorProto.FLOAT, ["n", 2])}, {"y": (TensorProto.FLOAT, ["n", 3])})
+    proto = graph_of(nodes, *borders, weights)
+
+    module = to_torch(proto)
+
+    assert [tuple(layer.bias.shape) for layer in module.modules() if isinstance(layer, nn.Linear)] == [(3,)]
+    assert_agrees(proto)

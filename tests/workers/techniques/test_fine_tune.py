@@ -100,3 +100,11 @@ def test_it_opens_training_and_validation_rows_only(whole, spoilt, tmp_path):
 def test_it_says_so_where_labels_are_wanted_and_there_are_none(whole, spoilt, tmp_path):
     with pytest.raises(YoursToFix, match="neither"):
         FineTune(learn_from="labels").apply(spoilt, classroom(whole, tmp_path, labelled=False))
+
+
+def test_a_training_row_of_a_class_that_the_network_does_not_know_is_named(whole, spoilt, tmp_path):
+    bench = classroom(whole, tmp_path, rows=64)
+    bench.data.labels[3] = 10
+
+    with pytest.raises(YoursToFix, match=r"from 0 to 9, .* found 10"):
+        FineTune(**QUICK).apply(spoilt, bench)

@@ -151,6 +151,17 @@ def test_an_epsilon_too_small_for_float16_does_not_vanish(make_bench):
     assert np.isfinite(run(half, flat)).all()
 
 
+def test_weights_that_old_exporters_list_as_inputs_become_float16_too(mlp, make_bench):
+    for tensor in mlp.proto.graph.initializer:
+        mlp.proto.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+
+    halved = Fp16().apply(mlp, make_bench((64,)))
+
+    x = rows(3, 64)
+    assert [item.name for item in halved.proto.graph.input] == ["x"]
+    assert np.allclose(run(halved.proto, x), run(mlp.proto, x), atol=0.1)
+
+
 def test_branches_stay_in_float32_and_see_float32_values(make_bench):
     def branch(name, op):
         body = [helper.make_node(op, ["m", "shift"], [name])]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tests.workers.techniques.lessons import agreement, classroom, discerning
 from tests.workers.techniques.transformers import bench_for, vit
 from workers import formats
-from workers.errors import Stopped
+from workers.errors import Stopped, YoursToFix
 from workers.events import Log, Point
 from workers.facts import Role
 from workers.techniques.iterative_pruning import IterativePruning
@@ -129,3 +129,11 @@ def test_it_stops_between_two_batches(whole, tmp_path):
         IterativePruning(max_drop=100, goal=0.01, **QUICK).apply(
             whole, classroom(whole, tmp_path, should_stop=lambda: next(asked, True))
         )
+
+
+def test_where_nothing_can_go_it_says_so(whole, tmp_path):
+    bench = classroom(whole, tmp_path, rows=64)
+    excluded = tuple(node.name for node in whole.proto.graph.node if node.op_type in ("Conv", "Gemm"))
+
+    with pytest.raises(YoursToFix, match="found nothing"):
+        IterativePruning(excluded=excluded, **QUICK).apply(whole, bench)

@@ -11,7 +11,7 @@ from onnx import NodeProto, helper
 from torch import fx, nn
 
 from workers.graph.fx.builder import Builder
-from workers.graph.fx.operators.linear import keeps_layout, place_linear
+from workers.graph.fx.operators.linear import is_row, keeps_layout, place_linear
 from workers.graph.fx.operators.normalisation import layer_norm_module
 from workers.graph.fx.source import Source, attributes_of
 
@@ -45,7 +45,7 @@ def linear(builder: Builder, node: NodeProto) -> Group | None:
         return None
     columns = source.weights[name].dims[0 if turned else 1]
     after = source.only_consumer(node.output[0])
-    bias = _vector_beside(builder, after, node.output[0], "Add", columns) if after is not None else ""
+    bias = _row_beside(builder, after, node.output[0], columns)
     last = after if after is not None and bias else node
     notes: dict[str, Any] = {"form": "MatMul", "turned": turned}
     if bias and after is not None:
@@ -68,6 +68,14 @@ def _matrix(builder: Builder, name: str) -> tuple[str, bool]:
     if maker is None or maker.op_type != "Transpose" or attributes_of(maker).get("perm", (1, 0)) != (1, 0):
         return "", False
     return (maker.input[0], True) if builder.is_weight(maker.input[0], 2) else ("", False)
+
+
+def _row_beside(builder: Builder, node: NodeProto | None, value: str, columns: int) -> str:
+    """The trained row an Add combines with a product; empty where it is something else."""
+    if node is None or node.op_type != "Add" or list(node.input).count(value) != 1:
+        return ""
+    other = str(node.input[1] if node.input[0] == value else node.input[0])
+    return other if is_row(builder, other, columns) else ""
 
 
 def _vector_beside(builder: Builder, node: NodeProto | None, value: str, op_type: str, length: int | None) -> str:

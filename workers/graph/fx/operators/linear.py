@@ -27,7 +27,7 @@ def read_gemm(builder: Builder, node: NodeProto) -> fx.Node | None:
     turned = bool(attributes.get("transB", 0))
     columns = builder.source.weights[node.input[1]].dims[0 if turned else 1]
     bias = builder.optional(node, 2)
-    if bias and (not builder.is_weight(bias, 1) or builder.source.weights[bias].dims[0] != columns):
+    if bias and not is_row(builder, bias, columns):
         return None
     if not turned and not keeps_layout(builder, node.input[1]):
         return None
@@ -40,6 +40,11 @@ def read_gemm(builder: Builder, node: NodeProto) -> fx.Node | None:
         stored_as_linear=turned,
         notes={"form": "Gemm", "transB": int(turned)},
     )
+
+
+def is_row(builder: Builder, name: str, columns: int) -> bool:
+    """Whether a value is a trained number for each column, (n,) or (1, n)."""
+    return builder.is_weight(name, 1, 2) and list(builder.source.weights[name].dims) in ([columns], [1, columns])
 
 
 def keeps_layout(builder: Builder, weight: str) -> bool:
@@ -79,7 +84,8 @@ def place_linear(
         module = nn.Linear(held.shape[1], held.shape[0], bias=bool(bias), device="meta")
         module.weight = held
         if bias:
-            module.bias = builder.parameter(bias)
+            layout = None if builder.is_weight(bias, 1) else "row"
+            module.bias = builder.parameter(bias, layout, lambda tensor: tensor.reshape(-1))
         return module
 
     weights = {"weight": weight} | ({"bias": bias} if bias else {})
