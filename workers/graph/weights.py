@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from workers.errors import YoursToFix
-from workers.graph import surgery
+from workers.graph import folding, surgery
 
 
 def of_layers(proto: ModelProto, ops: Collection[str], *, excluded: Collection[str] = ()) -> frozenset[str]:
@@ -30,6 +30,15 @@ def of_layers(proto: ModelProto, ops: Collection[str], *, excluded: Collection[s
         elif node.op_type in ops:
             taken.update(matrices.intersection(node.input))
     return frozenset(taken - spared)
+
+
+def laid_bare(proto: ModelProto) -> ModelProto:
+    """A copy whose layers read their weights themselves, not through Constant and Identity nodes."""
+    fresh = surgery.inlined(proto)
+    folding.weights_are_constants(fresh)
+    folding.constants_to_weights(fresh.graph)
+    folding.drop_passing_nodes(fresh.graph)
+    return fresh
 
 
 def values(proto: ModelProto, names: Collection[str]) -> Iterator[NDArray[np.floating]]:

@@ -53,7 +53,7 @@ class MagnitudePruning(ZeroingStep):
 
         if surgery.is_quantized(model.proto):
             raise surgery.AlreadyQuantized(self.about.title)
-        model = model.with_proto(surgery.inlined(model.proto))
+        model = model.with_proto(weights.laid_bare(model.proto))
         chosen = weights.of_layers(model.proto, PRUNED, excluded=surgery.known_layers(model.proto, self.excluded))
         if not chosen:
             raise YoursToFix(

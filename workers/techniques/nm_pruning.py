@@ -79,7 +79,7 @@ class NmPruning(ZeroingStep):
 
         if surgery.is_quantized(model.proto):
             raise surgery.AlreadyQuantized(self.about.title)
-        model = model.with_proto(surgery.inlined(model.proto))
+        model = model.with_proto(weights.laid_bare(model.proto))
         axes = weights.input_axes(model.proto, PRUNED, excluded=surgery.known_layers(model.proto, self.excluded))
         if not axes:
             raise YoursToFix(

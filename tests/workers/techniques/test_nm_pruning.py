@@ -95,3 +95,21 @@ def test_a_pattern_that_keeps_everything_is_refused():
 def test_a_quantized_network_is_refused(cnn, bench):
     with pytest.raises(YoursToFix, match="already quantized"):
         NmPruning().apply(StaticInt8().apply(cnn, bench), bench)
+
+
+@pytest.mark.parametrize("through", ["Identity", "Constant"])
+def test_weights_that_come_through_nodes_that_do_nothing_are_pruned_as_well(through, cnn, bench):
+    expected = NmPruning().apply(cnn, bench).proto
+    stored = next(tensor for tensor in cnn.proto.graph.initializer if tensor.name == "w2")
+    if through == "Constant":
+        made = helper.make_node("Constant", [], ["w2"], value=stored)
+        cnn.proto.graph.initializer.remove(stored)
+    else:
+        made = helper.make_node("Identity", ["w2_raw"], ["w2"])
+        stored.name = "w2_raw"
+    cnn.proto.graph.node.insert(0, made)
+
+    pruned = NmPruning().apply(cnn, bench).proto
+
+    x = rows(2, 3, 12, 12)
+    np.testing.assert_array_equal(run(pruned, x), run(expected, x))
