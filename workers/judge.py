@@ -85,9 +85,8 @@ def _report(shop: Shop, tell: Callable[[int, str], None], started_at: datetime) 
     keep_sample(shop, after_path, sample)
     intake.unpack(Path(given(shop.order.model, "model")), Path("out"))
     served = as_served(shop, before_path, after_path, sample, model.contract)
-    if served.past_tokens and not any(
-        served.files[1].parent.glob(f"{served.files[1].name}?*")
-    ):  # weights of its own: 2 GiB
+    weights_beside = served.files[1].parent.glob(f"{served.files[1].name}?*")  # of more than 2 GiB
+    if served.past_tokens and not any(weights_beside):
         shutil.copyfile(served.files[1], Path("out") / DECODER_FILE)
     tell(3, "waiting to be alone on the host")
     timings = _time(shop, served, tell)

@@ -22,6 +22,7 @@ Bytes = NDArray[np.uint8]
 NORM = 0.7  # p of the half-quadratic loss: heavy-tailed errors, as outliers leave them
 _ROUNDS = 10
 _PULL, _PULL_GROWTH = 10.0, 1.01
+_FARTHEST = 0.55  # steps of the span's grid that an entry may be off; within the span half a step is the most
 _CLIPPED = np.linspace(1.0, 0.7, 7, dtype=np.float32)
 _DAMPING = 0.01
 _AT_ONCE = 128  # columns whose corrections to the rest are collected into one product
@@ -101,29 +102,33 @@ def nearest(weight: Floats, *, bits: int, size: int, symmetric: bool) -> Stored:
 def half_quadratic(weight: Floats, *, bits: int, size: int, symmetric: bool) -> Stored:
     """Choose scales and zeros so that the sum of |error|**0.7 falls: most entries close, a few left far.
 
-    Starts from the best of some clippings and alternates between the errors an outlier may keep (a generalised soft
-    threshold) and the best scale and zero for the rest. The paper moves a fractional zero only; runtimes store whole
-    zeros, so here the scale moves as well.
+    Alternates between the errors an outlier may keep (a generalised soft threshold) and the best scale and zero for
+    the rest. The paper moves a fractional zero only; runtimes store whole zeros, so here the scale moves as well, but
+    never so far that entries are cut off: on a language model that did more harm than all the rest did good.
     Each block keeps the best grid it has seen.
     """
     blocks = in_blocks(weight, size)
-    grid = best = fit_clipped(blocks, bits=bits, symmetric=symmetric, loss=_loss)
-    least = _loss(blocks, best)
+    grid = best = fit(blocks, bits=bits, symmetric=symmetric)
+    least, farthest = _loss(blocks, best), _FARTHEST * np.abs(best.scale)
     pull = _PULL
     for _ in range(_ROUNDS):
         grid = _refitted(blocks, grid, pull, symmetric)
         loss = _loss(blocks, grid)
-        better = loss < least
+        better = (loss < least) & (_errors(blocks, grid).max(axis=-1) <= farthest)
         best = Grid(np.where(better, grid.scale, best.scale), np.where(better, grid.zero, best.zero), bits)
-        least = np.minimum(loss, least)
+        least = np.where(better, loss, least)
         pull *= _PULL_GROWTH
     return Stored(best.round(blocks).astype(np.uint8), best)
 
 
+def _errors(blocks: Floats, grid: Grid) -> Floats:
+    """The distance of each entry from what is stored for it, shaped like ``blocks``."""
+    return np.abs(blocks - grid.value(grid.round(blocks)))
+
+
 def _loss(blocks: Floats, grid: Grid) -> Floats:
     """(…, size) -> (…): the sum of |error|**p."""
-    errors = np.abs(blocks - grid.value(grid.round(blocks)))
-    return np.asarray(np.power(errors, NORM).sum(axis=-1), dtype=np.float32)
+    return np.asarray(np.power(_errors(blocks, grid), NORM).sum(axis=-1), dtype=np.float32)
 
 
 def _refitted(blocks: Floats, grid: Grid, pull: float, symmetric: bool) -> Grid:
@@ -205,8 +210,7 @@ def _weighted_squares(strength: Floats) -> Loss:
     """The sum of squared errors, each times the strength of its input; ``strength`` is (blocks, size)."""
 
     def loss(blocks: Floats, grid: Grid) -> Floats:
-        errors = np.square(blocks - grid.value(grid.round(blocks))) * strength
-        return np.asarray(errors.sum(axis=-1), dtype=np.float32)
+        return np.asarray((np.square(_errors(blocks, grid)) * strength).sum(axis=-1), dtype=np.float32)
 
     return loss
 

@@ -33,9 +33,9 @@ class WeightOnly(Technique):
     A table that is also multiplied with, as in tied embeddings, is stored once.
 
     Round to nearest needs no data and is all that 8 bits ask for. HQQ fits scales to heavy-tailed errors, without data
-    as well; whether that helps depends on the weights: on MiniLM it did not. GPTQ looks at calibration rows and lets
-    the inputs not yet rounded make up for the ones that are; it keeps most at 4 bits. Convolutions and recurrent
-    layers are left alone.
+    as well, and gains little. GPTQ looks at calibration rows and lets the inputs not yet rounded make up for the ones
+    that are; it keeps most at 4 bits: in blocks of 32, perplexity of SmolLM2-135M rose by 22 % with round to nearest,
+    21 % with HQQ and 4 % with GPTQ. Convolutions and recurrent layers are left alone.
     """
 
     about: ClassVar = About(

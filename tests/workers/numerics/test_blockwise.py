@@ -63,10 +63,23 @@ def test_half_quadratic_lowers_its_loss_in_every_block(bits, symmetric):
     assert loss(fitted).sum() < 0.99 * loss(plain).sum()
 
 
+@SCHEMES
+def test_half_quadratic_cuts_no_entry_off(bits, symmetric):
+    matrix = weight(30, 128)
+    matrix[:, ::32] *= 10
+
+    fitted = blockwise.half_quadratic(matrix, bits=bits, size=32, symmetric=symmetric)
+
+    span = blockwise.fit(blockwise.in_blocks(matrix, 32), bits=bits, symmetric=symmetric)
+    off = np.abs(fitted.values(128) - matrix).reshape(30, 4, 32).max(axis=2)
+    plain = np.abs(blockwise.nearest(matrix, bits=bits, size=32, symmetric=symmetric).values(128) - matrix)
+    assert (off <= np.maximum(0.5501 * np.abs(span.scale), plain.reshape(30, 4, 32).max(axis=2))).all()
+
+
 def test_half_quadratic_finds_a_grid_that_explains_the_block_but_for_an_outlier():
     levels = np.random.default_rng(3).integers(1, 15, size=(1, 64))
     matrix = ((levels - 8) * 0.1).astype(np.float32)
-    matrix[0, 5] = 1.04  # stretches the span off the true grid
+    matrix[0, 4:6] = 0.7, -0.84  # the last stretches the span off the true grid
 
     stored = blockwise.half_quadratic(matrix, bits=4, size=64, symmetric=False)
 
