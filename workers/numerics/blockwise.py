@@ -123,7 +123,8 @@ def half_quadratic(weight: Floats, *, bits: int, size: int, symmetric: bool) -> 
 
 def _errors(blocks: Floats, grid: Grid) -> Floats:
     """The distance of each entry from what is stored for it, shaped like ``blocks``."""
-    return np.abs(blocks - grid.value(grid.round(blocks)))
+    errors: Floats = np.abs(blocks - grid.value(grid.round(blocks)))
+    return errors
 
 
 def _loss(blocks: Floats, grid: Grid) -> Floats:
