@@ -9,17 +9,22 @@ from torch.nn import functional
 from workers.numerics.classes import NO_CLASS
 
 
+def as_rows(outputs: Tensor) -> Tensor:
+    """All numbers of a sample in a row: (n,) or (n, …) -> (n, numbers)."""
+    return outputs.reshape(len(outputs), -1)
+
+
 def class_logits(outputs: Tensor, *, probabilities: bool) -> Tensor:
     """Scores whose softmax are the class probabilities.
 
     Args:
-        outputs: (n, classes), (n, classes, 1, 1), or one column holding the score of class 1 of two.
+        outputs: (n, classes), (n, classes, 1, 1), or one column, (n,) or (n, 1), holding the score of class 1 of two.
         probabilities: the outputs are probabilities instead of logits.
 
     Returns:
         (n, classes), at least two classes; (n, classes, …) where there is a class for each position.
     """
-    flat = outputs.flatten(1) if outputs.ndim == 1 or all(size == 1 for size in outputs.shape[2:]) else outputs
+    flat = as_rows(outputs) if outputs.ndim == 1 or all(size == 1 for size in outputs.shape[2:]) else outputs
     if probabilities:
         flat = torch.cat([1 - flat, flat], 1) if flat.shape[1] == 1 else flat
         return flat.clamp_min(1e-7).log()

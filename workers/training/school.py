@@ -299,7 +299,7 @@ class School:
             return distillation.cross_entropy(logits, targets)
         if self.contract.task is Task.EMBEDDING:
             return distillation.in_batch_contrast(outputs, targets[:, 0], targets[:, 1] == 1)
-        return functional.mse_loss(outputs.flatten(1), targets)
+        return functional.mse_loss(distillation.as_rows(outputs), targets)
 
     def _teacher_loss(self, outputs: Tensor, answers: Tensor, counted: Tensor | None) -> Tensor:
         if self.contract.task is Task.CLASSIFICATION:
@@ -308,7 +308,7 @@ class School:
             )
         if self.contract.task is Task.EMBEDDING:
             return distillation.cosine_distance(outputs, answers)
-        return functional.mse_loss(outputs.flatten(1), answers.flatten(1))
+        return functional.mse_loss(distillation.as_rows(outputs), distillation.as_rows(answers))
 
 
 def _counts_positions(module: nn.Module) -> bool:

@@ -33,6 +33,7 @@ def test_one_column_is_the_score_of_the_second_of_two_classes(probabilities):
     scores = class_logits(torch.sigmoid(logit) if probabilities else logit, probabilities=probabilities)
 
     assert torch.allclose(scores.softmax(1)[:, 1:], torch.sigmoid(logit), atol=1e-5)
+    assert torch.equal(class_logits(logit[:, 0], probabilities=False), class_logits(logit, probabilities=False))
 
 
 def test_vectors_that_point_apart_are_two_apart():

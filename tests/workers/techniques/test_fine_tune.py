@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
+from tests.workers.techniques.conftest import CONTRACT, gaussian, loaded, network, run
 from tests.workers.techniques.lessons import agreement, classroom, discerning
+from workers.contract import InputSpec, Task
 from workers.errors import Stopped, YoursToFix
 from workers.events import Point
-from workers.facts import Role
+from workers.facts import Role, TargetFacts
 from workers.techniques.fine_tune import FineTune
 from workers.techniques.magnitude_pruning import MagnitudePruning
 
@@ -108,3 +110,26 @@ def test_a_training_row_of_a_class_that_the_network_does_not_know_is_named(whole
 
     with pytest.raises(YoursToFix, match=r"from 0 to 9, .* found 10"):
         FineTune(**QUICK).apply(spoilt, bench)
+
+
+@pytest.mark.parametrize("learn_from", ["labels", "baseline"])
+def test_a_network_whose_answer_is_one_number_without_an_axis_is_trained(learn_from, tmp_path):
+    make, node = gaussian(7), helper.make_node
+    nodes = [
+        node("Gemm", ["x", "w1"], ["h"], name="one"),
+        node("Relu", ["h"], ["r"]),
+        node("Gemm", ["r", "w2"], ["c"], name="two"),
+        node("Squeeze", ["c", "last"], ["y"]),
+    ]
+    weights = {"w1": make(6, 16), "w2": make(16, 1), "last": np.array([1])}
+    model = loaded(network(nodes, weights, ("N", 6), ("N",)))
+    contract = CONTRACT.model_copy(update={"task": Task.REGRESSION, "inputs": (InputSpec(name="x", shape=(6,)),)})
+    bench = classroom(model, tmp_path, shape=(6,), rows=64, labelled=False, contract=contract)
+    bench.data.labels = run(model.proto, bench.data.values)
+    bench.data.facts = bench.data.facts.model_copy(update={"target": TargetFacts(kind="number")})
+    worse = MagnitudePruning(sparsity=0.5).apply(model, bench)
+
+    tuned = FineTune(**QUICK | {"epochs": 20}, learn_from=learn_from, keep_zeros=False).apply(worse, bench)
+
+    error = [np.square(run(one.proto, bench.data.values) - bench.data.labels).mean() for one in (worse, tuned)]
+    assert error[1] < 0.8 * error[0]
