@@ -134,7 +134,7 @@ def _portions(found: list[Matrix]) -> list[list[Matrix]]:
         held_bytes += each * len(inputs - held)
         held |= inputs
         portions[-1].append(matrix)
-    return portions
+    return [portion for portion in portions if portion]
 
 
 def _observed(

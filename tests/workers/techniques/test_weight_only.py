@@ -263,3 +263,11 @@ def test_a_quantized_network_is_refused(mlp, make_bench):
 
 def test_numbers_may_come_as_text_from_a_form():
     assert WeightOnly.model_validate({"bits": "4", "block": "64"}) == WeightOnly(bits=4, block=64)
+
+
+def test_gptq_takes_a_network_whose_only_matrix_is_its_last_layer(cnn, bench):
+    result = WeightOnly(bits=4, method="gptq").apply(cnn, bench).proto
+
+    x = rows(3, 3, 12, 12)
+    assert any(node.op_type == "MatMulNBits" for node in result.graph.node)
+    assert np.abs(run(result, x) - run(cnn.proto, x)).max() < 0.1 * np.abs(run(cnn.proto, x)).max()
