@@ -282,6 +282,16 @@ def test_a_use_that_cannot_be_trained_is_refused_with_the_reason(node, reason):
         to_torch(proto)
 
 
+def test_a_gru_that_resets_first_on_rows_of_unequal_length_is_refused_before_it_trains():
+    node = helper.make_node("GRU", ["x", "w", "r", "", "n"], ["y", ""], hidden_size=2)
+    borders = {"x": (TensorProto.FLOAT, [5, "b", 3]), "n": (TensorProto.INT32, ["b"])}
+    weights = {"w": np.ones((1, 6, 3), np.float32), "r": np.ones((1, 6, 2), np.float32)}
+    proto = graph_of([node], borders, {"y": (TensorProto.FLOAT, [5, 1, "b", 2])}, weights)
+
+    with pytest.raises(UnsupportedOperator, match="lengths of their own"):
+        to_torch(proto)
+
+
 def test_an_output_that_became_narrower_says_so():
     border = (TensorProto.FLOAT, ["n", 4])
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]

@@ -108,8 +108,7 @@ class ResetFirstGRU(GRU):
 
     def _steps(self, x: Any, first: Tensor | None) -> tuple[Tensor, Tensor]:
         """Step by step, each direction for itself."""
-        if not isinstance(x, Tensor):
-            raise ValueError("rows of unequal length cannot be run step by step")
+        assert isinstance(x, Tensor), "rows of unequal length are refused when the network is read"
         ways = ["", "_reverse"] if self.bidirectional else [""]
         made, ends = [], []
         for index, way in enumerate(ways):
@@ -166,10 +165,16 @@ def _refuse_unusual(builder: Builder, node: NodeProto, attributes: dict[str, Any
     for name in ("clip", "input_forget"):
         if attributes.get(name, 0):
             raise builder.unsupported(node, f"it uses {name}")
+    if _resets_first(node, attributes) and builder.has(node, 4):
+        raise builder.unsupported(node, "its reset gate acts first and its rows have lengths of their own")
     directions = 2 if attributes.get("direction") == "bidirectional" else 1
     usual = USUAL[node.op_type] * directions
     if tuple(attributes.get("activations", usual)) != usual and not _is_relu_rnn(node, attributes):
         raise builder.unsupported(node, f"its activations are {', '.join(attributes['activations'])}")
+
+
+def _resets_first(node: NodeProto, attributes: dict[str, Any]) -> bool:
+    return node.op_type == "GRU" and not attributes.get("linear_before_reset", 0)
 
 
 def _is_relu_rnn(node: NodeProto, attributes: dict[str, Any]) -> bool:
@@ -178,7 +183,7 @@ def _is_relu_rnn(node: NodeProto, attributes: dict[str, Any]) -> bool:
 
 def _module(builder: Builder, node: NodeProto, attributes: dict[str, Any]) -> nn.Module:
     kind = KINDS[node.op_type]
-    if node.op_type == "GRU" and not attributes.get("linear_before_reset", 0):
+    if _resets_first(node, attributes):
         kind = ResetFirstGRU
     w, r = tensor_of(builder.source.array(node.input[1])), tensor_of(builder.source.array(node.input[2]))
     directions = w.shape[0]
